@@ -1,0 +1,28 @@
+// Counts the lifetimes on the account page down. The page is complete without it.
+// The page says what was left when it was made, so a browser whose clock is wrong counts right.
+
+const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+const loadedAt = Date.now();
+
+/** Seconds in their two greatest units, as the server writes them: "14 min 32 s". */
+export function timeLeft(seconds) {
+  let rest = Math.floor(seconds);
+  if (rest <= 0) return "over";
+  const first = UNITS.findIndex(([, size]) => rest >= size);
+  const words = UNITS.slice(first, first + 2).map(([unit, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return `${count} ${unit}`;
+  });
+  return words.join(" ");
+}
+
+function count() {
+  for (const element of document.querySelectorAll("[data-left]")) {
+    const left = element.dataset.left - (Date.now() - loadedAt) / 1000;
+    element.textContent = timeLeft(left);
+    document.getElementById(element.dataset.bar).value = Math.max(left, 0);
+  }
+}
+
+setInterval(count, 1000);
