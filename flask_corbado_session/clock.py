@@ -1,0 +1,41 @@
+"""The one clock. Nothing else in the package asks what time it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+
+
+def _system_time() -> datetime:
+    return datetime.now(UTC)
+
+
+class Clock:
+    """Aware UTC; ``read`` is the seam a test puts its own time through."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[], datetime] = _system_time) -> None:
+        self.read = read
+
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""
+        return self.read()
+
+
+def to_ms(at: datetime) -> int:
+    """Whole milliseconds since the epoch, as the rows hold times."""
+    return (at - _EPOCH) // _MS
+
+
+def from_ms(ms: int) -> datetime:
+    """The aware datetime of a row's milliseconds."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+def lifetime_ms(lifetime: timedelta) -> int:
+    """A lifetime in whole milliseconds."""
+    return lifetime // _MS

@@ -1,0 +1,87 @@
+"""The ids ended during the last short lifetime, as this process knows them: how a revoked session stops within a
+second everywhere for one query a second and process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from .clock import Clock, lifetime_ms, to_ms
+from .errors import StoreUnavailable
+
+log = logging.getLogger("flask_corbado_session")
+
+LONGEST_WAIT = 0.25
+"""Seconds a request waits for another one's query before the last set serves it."""
+
+OVERLAP = 60_000
+"""Milliseconds each query looks back beyond the last one, for clocks that differ and commits that came late."""
+
+
+class EndedSet:
+    """``fetch(since)`` gives the ids ended after a time in milliseconds; whoever finds the set too old asks for all."""
+
+    def __init__(
+        self,
+        fetch: Callable[[int], list[tuple[str, int]]],
+        clock: Clock,
+        interval: timedelta,
+        short_lifetime: timedelta,
+    ) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._interval = interval
+        self._keep = lifetime_ms(short_lifetime) + OVERLAP
+        self._ended: dict[str, int] = {}
+        self._known_until = 0
+        self._asked_at = clock.now() - 2 * interval
+        self._lock = threading.Lock()
+
+    def holds(self, session_id: str) -> bool:
+        """Whether this session has been ended, as of at most one interval ago."""
+        self.bring_up_to_date()
+        return session_id in self._ended
+
+    def add(self, session_ids: Iterable[str]) -> None:
+        """What this process ended itself it knows at once."""
+        now = to_ms(self._clock.now())
+        self._ended |= dict.fromkeys(session_ids, now)
+
+    def since(self, at: int) -> list[str]:
+        """The ids known to have ended after ``at`` (milliseconds), for services that only verify."""
+        return sorted(session_id for session_id, ended_at in dict(self._ended).items() if ended_at > at)
+
+    def bring_up_to_date(self) -> None:
+        """Ask, if the set is older than the interval; if somebody else is asking, wait for him, 250 ms at most."""
+        if not self._is_old():
+            return
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._is_old():
+                    self._ask()
+            finally:
+                self._lock.release()
+        elif self._lock.acquire(timeout=LONGEST_WAIT):
+            self._lock.release()
+
+    def _is_old(self) -> bool:
+        age = self._clock.now() - self._asked_at
+        return not timedelta(0) <= age < self._interval  # also after a clock was set back
+
+    def _ask(self) -> None:
+        asked_at = self._clock.now()
+        now = to_ms(asked_at)
+        oldest = now - self._keep
+        try:
+            found = self._fetch(max(oldest, min(self._known_until, now) - OVERLAP))
+        except StoreUnavailable as error:
+            log.warning("the sessions ended meanwhile could not be asked for, the last known set serves: %s", error)
+            self._asked_at = self._clock.now()
+            return
+        # replaced, not changed: requests read it without a lock
+        kept = {session_id: at for session_id, at in self._ended.items() if at > oldest}
+        self._ended = kept | dict(found)
+        self._known_until = now
+        self._asked_at = asked_at

@@ -1,0 +1,254 @@
+"""CorbadoSession: wires one app's settings, keys, database, routes and commands together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from flask import Flask, current_app, has_request_context, request
+from flask_sqlalchemy import SQLAlchemy
+
+from . import cli, cookies, views
+from .clock import Clock
+from .current import (
+    check_origin,
+    current_session,
+    current_short,
+    current_user,
+    exempt_from_origin_check,
+    load_user,
+    unavailable,
+)
+from .ended_set import EndedSet
+from .engine import Database, is_in_memory
+from .errors import SettingsError, StoreUnavailable, UnknownSession
+from .guards import logout_user
+from .keys import KeyRing, SecretKeys, weakness
+from .lifecycle import Lifecycle, Loaders, ShortSessions
+from .origin import safe_next
+from .overview import Overview
+from .problems import SessionNotFound
+from .records import Device, EndReason, LongSession, SignedOut
+from .rotation import Rotation
+from .settings import Settings
+from .short_token import ShortTokenVerifier
+from .state import EXTENSION, AppState, Callbacks, Rows, app_state, current_exchange
+from .store import Store
+from .tables import tables_in
+from .words import ago
+
+log = logging.getLogger("flask_corbado_session")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class AnyUser:
+    """The type of :data:`ANY_USER`."""
+
+    def __repr__(self) -> str:
+        return "ANY_USER"
+
+
+ANY_USER = AnyUser()
+"""Says in so many words that a session or device is to be ended whoever's it is; the reason is then ``operator``."""
+
+
+class CorbadoSession:
+    """Two sessions that work together, for any number of apps.
+
+    ``db`` is the app's Flask-SQLAlchemy; without one, the app only verifies short sessions.
+    """
+
+    def __init__(self, db: SQLAlchemy | None = None) -> None:
+        self._db = db
+        self._callbacks = Callbacks()
+        if db is not None:
+            tables_in(db.metadata)
+
+    def init_app(self, app: Flask, db: SQLAlchemy | None = None) -> None:
+        """Read and check the settings, and wire hooks, routes, commands and Jinja globals. Touches no database."""
+        db = db or self._db
+        settings = Settings.from_config(app.config)
+        clock = Clock()
+        secrets = _secret_keys(app)
+        keys = SecretKeys(secrets)
+        state = self._state(app, db, settings, clock, keys, secrets)
+        app.extensions[EXTENSION] = state
+        app.wsgi_app = cookies.wrap(app.wsgi_app, state)  # type: ignore[method-assign, assignment]
+        app.register_blueprint(views.blueprint(settings))
+        app.cli.add_command(cli.group)
+        app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
+        app.jinja_env.filters["corbado_session_ago"] = ago
+        if not settings.cookie_secure and not app.debug and not app.testing:
+            log.warning(
+                "CORBADO_SESSION_COOKIE_SECURE is False: cookies travel in the clear; fine for development only"
+            )
+
+    def _state(
+        self,
+        app: Flask,
+        db: SQLAlchemy | None,
+        settings: Settings,
+        clock: Clock,
+        keys: KeyRing,
+        secrets: list[str | bytes],
+    ) -> AppState:
+        verifier = ShortTokenVerifier(keys, settings.issuer, settings.audience)
+        if db is None:
+            raise SettingsError("CorbadoSession() needs a db: CorbadoSession(db), or init_app(app, db)")
+        tables = tables_in(db.metadata)
+        database = Database(lambda: _locate(app, db), db.metadata)
+        store = Store(database, tables)
+        ended = EndedSet(store.ended_since, clock, settings.revocation_interval, settings.short_lifetime)
+        shorts = ShortSessions(verifier, ended, clock)
+        rotation = Rotation(database, tables, settings.idle_lifetime)
+        loaders = Loaders(self._user_exists, self._claims)
+        lifecycle = Lifecycle(settings, clock, keys, secrets, shorts, store, rotation, loaders, app)
+        overview = Overview(settings, clock, store, ended, app)
+        return AppState(settings, clock, keys, shorts, self._callbacks, Rows(database, lifecycle, overview), self)
+
+    # ---- what the app is asked
+
+    def user_loader(self, loader: F) -> F:
+        """Register ``loader(user_id)``; None from it (deleted, disabled) ends the session as ``user_disabled``."""
+        self._callbacks.user_loader = loader
+        return loader
+
+    def claims_loader(self, loader: F) -> F:
+        """Register ``loader(user_id)``, a mapping of JSON claims, asked at start and at each refresh."""
+        self._callbacks.claims_loader = loader
+        return loader
+
+    def unauthorized_handler(self, handler: F) -> F:
+        """Register ``handler()``, whose return value a protected view answers to nobody."""
+        self._callbacks.unauthorized_handler = handler
+        return handler
+
+    def csrf_exempt(self, view: F) -> F:
+        """Spare a view the origin check: one that verifies an identity provider's answer for itself."""
+        marked: F = exempt_from_origin_check(view)
+        return marked
+
+    def _user_exists(self, user_id: str) -> bool:
+        return self._callbacks.user_loader is None or load_user(user_id) is not None
+
+    def _claims(self, user_id: str) -> Mapping[str, Any]:
+        loader = self._callbacks.claims_loader
+        return {} if loader is None else (current_app.ensure_sync(loader)(user_id) or {})
+
+    # ---- overview and revocation
+
+    def devices(self, user_id: str | None = None) -> list[Device]:
+        """The devices of the signed-in user (or of ``user_id``), each with its live sessions; the current one first."""
+        owner, current = self._owner(user_id), _current_id()
+        return _asked(lambda: self._overview.devices(owner, current))
+
+    def history(self, user_id: str | None = None) -> list[LongSession]:
+        """The ended sessions of the signed-in user (or of ``user_id``), the latest first."""
+        owner = self._owner(user_id)
+        return _asked(lambda: self._overview.history(owner))
+
+    def rename_device(self, device_id: str, name: str, *, user_id: str | AnyUser | None = None) -> None:
+        """Name a device of the signed-in user; an empty name gives it its label back."""
+        owner = self._acts_on(user_id)
+        _asked(lambda: self._overview.rename_device(device_id, owner, name))
+
+    def revoke(self, session_id: str, *, user_id: str | AnyUser | None = None) -> None:
+        """End one session, everywhere within a second. NotFound unless it is the signed-in user's, or ``ANY_USER``."""
+        if session_id == _current_id() and user_id is None:
+            logout_user()
+            return
+        owner = self._acts_on(user_id)
+        self._revoked(lambda: self._overview.revoke(session_id, owner, _reason(user_id)))
+
+    def revoke_device(self, device_id: str, *, user_id: str | AnyUser | None = None) -> None:
+        """End every session on a device. NotFound unless it is the signed-in user's, or ``ANY_USER``."""
+        owner = self._acts_on(user_id)
+        self._revoked(lambda: self._overview.revoke_device(device_id, owner, _reason(user_id)))
+
+    def revoke_others(self) -> None:
+        """End every session of the signed-in user but this one."""
+        owner, current = self._acts_on(None), _current_id()
+        self._revoked(lambda: self._overview.revoke_user(owner or "", "revoked", but=current))
+
+    def revoke_user(self, user_id: str, reason: EndReason = "operator") -> None:
+        """End every session of a user: disabled, compromised, or asked for by an operator."""
+        self._revoked(lambda: self._overview.revoke_user(str(user_id), reason))
+
+    @property
+    def _overview(self) -> Overview:
+        return app_state().with_rows().overview
+
+    def _owner(self, user_id: str | None) -> str:
+        if user_id is not None:
+            return str(user_id)
+        short = current_short() if has_request_context() else None
+        if short is None:
+            raise SessionNotFound("Nobody is signed in; name the user with user_id.")
+        return short.user_id
+
+    def _acts_on(self, user_id: str | AnyUser | None) -> str | None:
+        """Whose sessions may be changed; None is anyone's. A change is refused to pages of another origin."""
+        if has_request_context():
+            check_origin(app_state())
+        return None if isinstance(user_id, AnyUser) else self._owner(user_id)
+
+    def _revoked(self, revoke: Callable[[], list[str]]) -> None:
+        ended = _asked(revoke)
+        if ended and _current_id() in ended:  # revoking the current session is signing out
+            current_exchange().outcome = SignedOut()
+
+    # ---- the way back
+
+    def next_url(self, default: str = "/") -> str:
+        """The ``next`` this request carries if it stays on this origin, else ``default``."""
+        asked = request.values.get("next")
+        return safe_next(asked, app_state().settings.cors_origins) or default
+
+
+def _current_id() -> str | None:
+    short = current_short() if has_request_context() else None
+    return None if short is None else short.session_id
+
+
+def _reason(user_id: str | AnyUser | None) -> EndReason:
+    return "revoked" if user_id is None else "operator"
+
+
+T = TypeVar("T")
+
+
+def _asked(work: Callable[[], T]) -> T:
+    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
+    try:
+        return work()
+    except UnknownSession as error:
+        raise SessionNotFound from error
+    except StoreUnavailable as error:
+        raise unavailable(error) from error
+
+
+def _secret_keys(app: Flask) -> list[str | bytes]:
+    """``SECRET_KEY`` first, then the fallbacks; a weak one stops an app that is neither debugged nor tested."""
+    secret = app.config.get("SECRET_KEY")
+    weak = weakness(secret)
+    if weak is not None and (not secret or not (app.debug or app.testing)):
+        raise SettingsError(
+            f"SECRET_KEY {weak}; make one with `python -c 'import secrets; print(secrets.token_hex())'` "
+            "and keep it out of the source"
+        )
+    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
+    return [secret, *fallbacks]
+
+
+def _locate(app: Flask, db: SQLAlchemy) -> tuple[Any, Mapping[str, Any]]:
+    """The URL and options of the app's default engine."""
+    if "sqlalchemy" not in app.extensions:
+        raise RuntimeError("the app's Flask-SQLAlchemy is not set up: call db.init_app(app)")
+    with app.app_context():
+        url = db.engine.url
+    if is_in_memory(url) and not app.testing:
+        log.warning(
+            "the database is in memory: the long sessions are kept in one of their own and end with the process"
+        )
+    return url, app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}

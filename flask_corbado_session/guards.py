@@ -1,0 +1,140 @@
+"""What a view says: who may come in, who has just signed in, who signs out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar, overload
+
+from flask import current_app, has_request_context
+
+from .current import check_origin, current_outcome, presented_tokens, unauthenticated, unavailable
+from .errors import StoreUnavailable
+from .problems import LogoutIncomplete
+from .records import Active, Anonymous, Ended, Refreshed, SignedOut, Started
+from .state import NOT_LOADED, Exchange, current_exchange
+from .tables import USER_ID_LENGTH
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@overload
+def login_required(view: View, /) -> View: ...
+@overload
+def login_required(*, recheck: bool = False) -> Callable[[View], View]: ...
+def login_required(view: View | None = None, /, *, recheck: bool = False) -> Any:
+    """Let the view run for a signed-in user only; anyone else gets the sign-in page or a 401.
+
+    ``recheck=True`` reads the row even with a valid short session: for what must not wait the second a revocation
+    takes. It answers 503 while the database is down.
+    """
+    return guard(lambda: _refusal(recheck), view)
+
+
+def guard(refusal: Callable[[], Any], view: Any = None) -> Any:
+    """A decorator, for sync and async views, that answers with ``refusal()`` unless that is None."""
+
+    def decorate(view: Any) -> Any:
+        is_async = iscoroutinefunction(view)
+
+        @functools.wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            answer = refusal()
+            if answer is not None:
+                return answer
+            return current_app.ensure_sync(view)(*args, **kwargs) if is_async else view(*args, **kwargs)
+
+        return guarded
+
+    return decorate if view is None else decorate(view)
+
+
+def _refusal(recheck: bool) -> Any:
+    outcome = current_outcome()
+    exchange = current_exchange()
+    if isinstance(outcome, Active) and recheck:
+        _recheck(exchange, outcome)
+        outcome = exchange.outcome  # type: ignore[assignment]
+    if isinstance(outcome, (Active, Refreshed, Started)):
+        exchange.required = True
+        return None
+    return unauthenticated()
+
+
+def _recheck(exchange: Exchange, outcome: Active) -> None:
+    rows, session_id = exchange.state.with_rows(), outcome.short.session_id
+    try:
+        alive = session_id is not None and rows.lifecycle.is_alive(session_id)
+    except StoreUnavailable as error:
+        raise unavailable(error) from error
+    if not alive:
+        exchange.outcome = Ended(session_id or "", "revoked")
+
+
+def login_user(
+    user: Any, remember: bool = True, *, claims: Mapping[str, Any] | None = None, amr: Iterable[str] = ()
+) -> bool:
+    """Sign somebody in: a new long session in this browser; the one it presented is ended as ``superseded``.
+
+    ``user`` is a user id, or an object with ``get_id()`` or ``id``. ``remember=False`` gives cookies that go with the
+    browser's own session. ``claims`` (JSON) and ``amr`` (RFC 8176) stay with the session. Returns True, as Flask-Login
+    does. ValueError says which claim does not fit in a cookie.
+    """
+    user_id = user_id_of(user)
+    exchange = _exchange_of("login_user()")
+    check_origin(exchange.state)
+    try:
+        exchange.outcome = exchange.state.with_rows().lifecycle.start(
+            user_id, presented_tokens(exchange), persistent=bool(remember), claims=claims or {}, amr=amr
+        )
+    except StoreUnavailable as error:
+        exchange.outcome = exchange.outcome or Anonymous()
+        raise unavailable(error) from error
+    has_loader = exchange.state.callbacks.user_loader is not None
+    exchange.user = user if has_loader and not isinstance(user, (str, int)) else NOT_LOADED
+    return True
+
+
+def logout_user() -> bool:
+    """Sign out in this browser: the long session ends everywhere, both cookies go. One UPDATE; True.
+
+    When the database can't be told, the cookies go all the same and the answer is 503 ``logout_incomplete``.
+    """
+    exchange = _exchange_of("logout_user()")
+    check_origin(exchange.state)
+    outcome = exchange.outcome
+    short = outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
+    presented = presented_tokens(exchange)
+    exchange.outcome, exchange.user = SignedOut(), NOT_LOADED
+    try:
+        exchange.state.with_rows().lifecycle.end(presented, short.session_id if short else None)
+    except StoreUnavailable as error:
+        unavailable(error)
+        raise LogoutIncomplete from error
+    return True
+
+
+def user_id_of(user: Any) -> str:
+    """The id of a user, always text: ``get_id()``, else ``id``, else the value itself."""
+    value = user
+    if not isinstance(user, (str, int)):
+        value = user.get_id() if callable(getattr(user, "get_id", None)) else getattr(user, "id", None)
+    if (
+        value is None
+        or isinstance(value, bool)
+        or (not isinstance(value, (str, int)) and not hasattr(value, "__str__"))
+    ):
+        raise TypeError(
+            f"a {type(user).__name__} has no user id: give it an `id` or a `get_id()`, or pass the id itself"
+        )
+    text = str(value)
+    if not 0 < len(text) <= USER_ID_LENGTH or "\0" in text:
+        raise ValueError(f"a user id must be 1 to {USER_ID_LENGTH} characters long, without NUL")
+    return text
+
+
+def _exchange_of(what: str) -> Exchange:
+    if not has_request_context():
+        raise RuntimeError(f"{what} sets or clears cookies, so it needs a request: call it in a view")
+    return current_exchange()

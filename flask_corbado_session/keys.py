@@ -1,0 +1,128 @@
+"""The keys of the short session. A key is bound to one algorithm and found by its ``kid``, never by a header's wish."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from jwt.algorithms import Algorithm, get_default_algorithms
+
+Algorithms = Literal["HS256", "RS256", "ES256", "EdDSA"]
+_IMPLEMENTATIONS = get_default_algorithms()
+
+SHORTEST_SECRET = 16
+_WELL_KNOWN = {
+    "a secret key",
+    "changeme",
+    "change-me",
+    "change_me",
+    "default",
+    "dev",
+    "development",
+    "my secret key",
+    "secret",
+    "secret-key",
+    "secret_key",
+    "super secret key",
+    "super-secret-key",
+    "supersecretkey",
+    "thisisasecretkey",
+    "this is a secret key",
+    "this-is-a-secret-key",
+    "you-will-never-guess",
+    "your-secret-key",
+    "your_secret_key_here",
+    "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",  # Flask's own example
+    "\x02\x01thisismyscretkey\x01\x02\\e\\y\\y\\h",  # Superset's old default (CVE-2023-27524)
+    "CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key, bound to one algorithm. ``private`` is None where it only verifies."""
+
+    kid: str
+    algorithm: Algorithms
+    public: Any = field(repr=False)
+    private: Any = field(default=None, repr=False)
+
+    @property
+    def implementation(self) -> Algorithm:
+        """PyJWT's implementation of this key's one algorithm."""
+        return _IMPLEMENTATIONS[self.algorithm]
+
+
+class KeyRing(Protocol):
+    """Where keys come from. ``version`` changes whenever a key found before may no longer be."""
+
+    @property
+    def version(self) -> object:
+        """Compared by identity or value; a change empties the cache of verified tokens."""
+
+    def signing(self, now: datetime) -> Key:
+        """The newest key that is active."""
+
+    def find(self, kid: str) -> Key | None:
+        """The published key of that id."""
+
+
+class SecretKeys:
+    """HS256 under keys derived from Flask's ``SECRET_KEY``; those of ``SECRET_KEY_FALLBACKS`` only verify."""
+
+    version: object = 0
+
+    def __init__(self, secret_keys: Sequence[str | bytes]) -> None:
+        self._keys = [_derived(secret) for secret in secret_keys]
+        self._by_kid = {key.kid: key for key in self._keys}
+
+    def signing(self, now: datetime) -> Key:
+        """The key of ``SECRET_KEY`` itself, whatever the fallbacks are."""
+        return self._keys[0]
+
+    def find(self, kid: str) -> Key | None:
+        """One of the derived keys."""
+        return self._by_kid.get(kid)
+
+
+def _derived(secret: str | bytes) -> Key:
+    # derived, so that a token of another library under the same SECRET_KEY is none of ours
+    raw = secret.encode() if isinstance(secret, str) else secret
+    material = hmac.new(raw, b"flask-corbado-session.short HS256", hashlib.sha256).digest()
+    jwk = {"k": urlsafe_b64encode(material).rstrip(b"=").decode(), "kty": "oct"}
+    return Key(thumbprint(jwk), "HS256", material, material)
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """The RFC 7638 thumbprint of a key: base64url SHA-256 of its required members in order."""
+    members = {
+        "oct": ("k", "kty"),
+        "RSA": ("e", "kty", "n"),
+        "EC": ("crv", "kty", "x", "y"),
+        "OKP": ("crv", "kty", "x"),
+    }
+    required = {name: jwk[name] for name in members[jwk["kty"]]}
+    text = json.dumps(required, sort_keys=True, separators=(",", ":"))
+    return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def weakness(secret: object) -> str | None:
+    """Why a ``SECRET_KEY`` must not sign anything, or None: missing, short, or published somewhere."""
+    if not secret:
+        return "is not set"
+    if not isinstance(secret, (str, bytes)):
+        return "is neither text nor bytes"
+    text = secret.decode("latin-1") if isinstance(secret, bytes) else secret
+    if text in _WELL_KNOWN or text.lower() in _WELL_KNOWN:
+        return "is one that everybody knows"
+    if len(text) < SHORTEST_SECRET:
+        return f"is shorter than {SHORTEST_SECRET} characters"
+    if len(set(text)) < 5:
+        return "repeats a few characters"
+    return None

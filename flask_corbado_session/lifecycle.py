@@ -1,0 +1,358 @@
+"""The rules: how a session starts, what a request's tokens amount to, how a session ends. No Flask in here.
+
+Expected ends are values (``records.Outcome``), not exceptions; :class:`StoreUnavailable` alone is raised.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, assert_never
+
+from . import signals
+from .clock import Clock, from_ms, lifetime_ms, to_ms
+from .devices import clean_user_agent, cut, describe
+from .ended_set import EndedSet
+from .errors import InvalidShortSession, StoreUnavailable
+from .keys import KeyRing
+from .long_token import DeviceTokenSigner, LongToken, LongTokenSigner, first_token, new_id
+from .records import Active, Anonymous, Context, Ended, GoneReason, Outcome, Refreshed, ShortSession, Started
+from .rotation import Accepted, Gone, Rotation
+from .settings import Settings
+from .short_token import ShortTokenVerifier, check_claims, mint, new_token_id
+from .store import NewSession, Store
+
+log = logging.getLogger("flask_corbado_session")
+
+DEAD_FOR = timedelta(seconds=60)
+"""How long a session seen dead is not asked for again."""
+_DEAD_LIMIT = 4096
+_AMR_LIMIT = 255
+_IP_LENGTH = 45
+
+
+class Presented(NamedTuple):
+    """What a request brought. A name may come twice, from two paths or domains, so each is a list."""
+
+    short: Sequence[str] = ()
+    long: Sequence[str] = ()
+    device: Sequence[str] = ()
+    ip: str | None = None
+    user_agent: str | None = None
+    may_refresh: bool = True
+
+    def __repr__(self) -> str:
+        return f"<Presented {len(self.short)} short, {len(self.long)} long, {len(self.device)} device>"
+
+
+@dataclass(slots=True)
+class Loaders:
+    """What the app is asked at each refresh, after the row's own commit."""
+
+    user_exists: Callable[[str], bool] = lambda user_id: True
+    claims: Callable[[str], Mapping[str, Any]] = lambda user_id: {}
+
+
+class ShortSessions:
+    """Verifies what proves who asks without a database: all that a service without one needs."""
+
+    def __init__(self, verifier: ShortTokenVerifier, ended: EndedSet | None, clock: Clock) -> None:
+        self._verifier = verifier
+        self._clock = clock
+        self.ended = ended
+
+    def verify(self, token: str) -> ShortSession:
+        """The short session, or :class:`InvalidShortSession`."""
+        short = self._verifier.verify(token, self._clock.now())
+        if self.ended is not None and short.session_id is not None and self.ended.holds(short.session_id):
+            raise InvalidShortSession("revoked", "its session has been ended")
+        return short
+
+    def first_valid(self, tokens: Iterable[str]) -> ShortSession | None:
+        """The short session of the first token that holds."""
+        for token in tokens:
+            try:
+                return self.verify(token)
+            except InvalidShortSession as error:
+                log.debug("a short session was not accepted: %s", error.code)
+        return None
+
+    def bearer(self, token: str) -> Active | Anonymous:
+        """The outcome of a request that brought a bearer token (RFC 6750)."""
+        try:
+            return Active(self.verify(token))
+        except InvalidShortSession as error:
+            return Anonymous(error.code, str(error))
+
+
+class Lifecycle:
+    """Start, resolve and end, on one app's settings, keys and database."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        keys: KeyRing,
+        secret_keys: Sequence[str | bytes],
+        shorts: ShortSessions,
+        store: Store,
+        rotation: Rotation,
+        loaders: Loaders,
+        sender: object,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._keys = keys
+        self._long_tokens = LongTokenSigner(secret_keys)
+        self._device_tokens = DeviceTokenSigner(secret_keys)
+        self._shorts = shorts
+        self._store = store
+        self._rotation = rotation
+        self._loaders = loaders
+        self._sender = sender
+        self._dead: dict[str, tuple[GoneReason, datetime]] = {}
+
+    # ---- resolve
+
+    def resolve(self, presented: Presented, *, renew: bool = False) -> Outcome:
+        """What the tokens amount to; ``renew`` asks for a new short session though the old one is still good."""
+        short = None if renew else self._shorts.first_valid(presented.short)
+        if short is not None:
+            return Active(short)
+        return self._refresh(presented) if presented.may_refresh else Anonymous()
+
+    def _refresh(self, presented: Presented) -> Outcome:
+        outcome: Outcome = Anonymous()
+        for token in self._authentic(presented.long):
+            found = self._present(token, self._context(presented))
+            if isinstance(found, Refreshed):
+                return found
+            outcome = found
+        return outcome
+
+    def _authentic(self, values: Iterable[str]) -> list[LongToken]:
+        """The tokens we signed, the furthest one of each session: of two cookies of one name one may be stale."""
+        furthest: dict[str, LongToken] = {}
+        for value in values:
+            token = self._long_tokens.load(value)
+            if token is not None and token.gen >= furthest.get(token.session_id, token).gen:
+                furthest[token.session_id] = token
+        return list(furthest.values())
+
+    def _present(self, token: LongToken, context: Context) -> Refreshed | Ended:
+        reason = self._known_dead(token.session_id)
+        if reason is not None:
+            return Ended(token.session_id, reason)
+        at = self._clock.now()
+        verdict = self._rotation.present(token, context, to_ms(at))
+        match verdict:
+            case Accepted():
+                return self._accept(token, verdict, context, at)
+            case Gone():
+                return self._bury(token.session_id, verdict, context)
+            case _:  # pragma: no cover
+                assert_never(verdict)
+
+    def _accept(self, token: LongToken, accepted: Accepted, context: Context, at: datetime) -> Refreshed | Ended:
+        user_id = accepted.user_id
+        if not self._loaders.user_exists(user_id):
+            self.end_disabled(token.session_id, user_id)
+            return Ended(token.session_id, "user_disabled")
+        expires_at = from_ms(accepted.expires_at)
+        claims = {**accepted.claims, **check_claims(self._loaders.claims(user_id))}
+        auth_time = from_ms(accepted.auth_time)
+        short, short_token = self._mint(user_id, token.session_id, at, expires_at, auth_time, accepted.amr, claims)
+        signals.session_refreshed.send(
+            self._sender,
+            user_id=user_id,
+            session_id=token.session_id,
+            kind=accepted.kind,
+            context=context,
+            other=accepted.other,
+        )
+        return Refreshed(
+            short=short,
+            short_token=short_token,
+            long_token=self._long_tokens.dump(token.child()) if accepted.gets_child else None,
+            persistent=accepted.persistent,
+            long_expires_at=expires_at,
+            at=at,
+            kind=accepted.kind,
+        )
+
+    def _bury(self, session_id: str, gone: Gone, context: Context) -> Ended:
+        self._remember_dead([session_id], gone.reason)
+        if gone.stolen:
+            self._shorts_ended([session_id])
+            signals.session_reuse_detected.send(
+                self._sender, user_id=gone.user_id, session_id=session_id, context=context, other=gone.other
+            )
+        return Ended(session_id, gone.reason)
+
+    # ---- start
+
+    def start(
+        self,
+        user_id: str,
+        presented: Presented,
+        *,
+        persistent: bool,
+        claims: Mapping[str, Any],
+        amr: Iterable[str],
+    ) -> Started:
+        """A new long session under a new id; what was presented is ended as ``superseded``.
+
+        Raises ValueError for claims or an amr that do not fit in a token, before anything is written.
+        """
+        given, methods = check_claims(claims), check_amr(amr)
+        at = self._clock.now()
+        now = to_ms(at)
+        expires_at = at + self._settings.long_lifetime
+        session_id = new_id()
+        self._mint(user_id, session_id, at, expires_at, at, methods, given)  # ValueError if they are too large
+        context = self._context(presented)
+        device_token, device_id, is_new = self._device(user_id, presented.device, context.user_agent, now)
+        token, root = first_token(session_id)
+        new = NewSession(
+            session_id=session_id,
+            user_id=user_id,
+            device_id=device_id,
+            secret_hash=token.secret_hash,
+            root=root,
+            persistent=persistent,
+            claims=given,
+            amr=methods,
+            context=context,
+            created_at=now,
+            auth_time=now,
+            idle_expires_at=now + lifetime_ms(self._settings.idle_lifetime),
+            expires_at=to_ms(expires_at),
+        )
+        self._note_ended(self._store.add_session(new, self._named(presented)), None, "superseded")
+        self._end_surplus(user_id, now)
+        loaded = {**given, **check_claims(self._loaders.claims(user_id))}
+        short, short_token = self._mint(user_id, session_id, at, expires_at, at, methods, loaded)
+        facts: dict[str, Any] = {
+            "user_id": user_id,
+            "session_id": session_id,
+            "device_id": device_id,
+            "context": context,
+        }
+        signals.session_started.send(self._sender, **facts)
+        if is_new:
+            signals.device_added.send(self._sender, **facts)
+        return Started(
+            short, short_token, self._long_tokens.dump(token), device_token, persistent, from_ms(to_ms(expires_at))
+        )
+
+    def _device(self, user_id: str, values: Iterable[str], user_agent: str | None, now: int) -> tuple[str, str, bool]:
+        """The device cookie's value, the device's id, and whether it is new."""
+        loaded = ((value, self._device_tokens.load(value)) for value in values)
+        known = next(((value, found) for value, found in loaded if found is not None), None)
+        value, cookie_hash = known or self._device_tokens.new()
+        device_id, is_new = self._store.find_or_add_device(
+            user_id, cookie_hash, user_agent, lambda: describe(user_agent), now
+        )
+        return value, device_id, is_new
+
+    def _end_surplus(self, user_id: str, now: int) -> None:
+        try:
+            surplus = self._store.end_surplus(user_id, self._settings.max_sessions_per_user, now)
+        except StoreUnavailable as error:  # signed in all the same; the next sign-in tries again
+            log.warning("the sessions beyond CORBADO_SESSION_MAX_SESSIONS_PER_USER could not be ended: %s", error)
+            return
+        self._note_ended(surplus, user_id, "limit")
+
+    # ---- end
+
+    def end(self, presented: Presented, also: str | None = None) -> None:
+        """This browser signs out: every session it can name is ended. One UPDATE, or none when it names none.
+
+        ``also`` is the session of this very request, which may have started or been refreshed in it.
+        """
+        named = list(dict.fromkeys([*self._named(presented), *([also] if also else [])]))
+        if named:
+            which = self._store.sessions_are(named)
+            self._note_ended(self._store.end(which, "signed_out", to_ms(self._clock.now())), None, "signed_out")
+
+    def end_disabled(self, session_id: str, user_id: str) -> None:
+        """The app's ``user_loader`` no longer knows this user."""
+        ended = self._store.end(self._store.session_is(session_id, user_id), "user_disabled", to_ms(self._clock.now()))
+        self._note_ended(ended, user_id, "user_disabled")
+
+    def is_alive(self, session_id: str) -> bool:
+        """What the row itself says, valid short session or not."""
+        return self._store.is_alive(session_id, to_ms(self._clock.now()))
+
+    def _context(self, presented: Presented) -> Context:
+        ip = cut(presented.ip, _IP_LENGTH) if self._settings.store_ip else None
+        return Context(ip, clean_user_agent(presented.user_agent) if self._settings.store_user_agent else None)
+
+    def _named(self, presented: Presented) -> list[str]:
+        """The sessions whose tokens came with the request, each signature checked."""
+        named = [token.session_id for token in self._authentic(presented.long)]
+        short = self._shorts.first_valid(presented.short)
+        if short is not None and short.session_id is not None:
+            named.append(short.session_id)
+        return list(dict.fromkeys(named))
+
+    def _note_ended(self, session_ids: list[str], user_id: str | None, reason: GoneReason) -> None:
+        self._shorts_ended(session_ids)
+        self._remember_dead(session_ids, reason)
+        for session_id in session_ids:
+            signals.session_ended.send(self._sender, user_id=user_id, session_id=session_id, reason=reason)
+
+    def _shorts_ended(self, session_ids: Iterable[str]) -> None:
+        if self._shorts.ended is not None:
+            self._shorts.ended.add(session_ids)
+
+    # ---- the dead are remembered, so that a dead cookie costs no statement per request
+
+    def _known_dead(self, session_id: str) -> GoneReason | None:
+        known = self._dead.get(session_id)
+        return known[0] if known is not None and self._clock.now() < known[1] else None
+
+    def _remember_dead(self, session_ids: Iterable[str], reason: GoneReason) -> None:
+        if len(self._dead) >= _DEAD_LIMIT:
+            self._dead = {}
+        until = self._clock.now() + DEAD_FOR
+        self._dead |= {session_id: (reason, until) for session_id in session_ids}
+
+    # ---- short sessions
+
+    def _mint(
+        self,
+        user_id: str,
+        session_id: str,
+        at: datetime,
+        long_expires_at: datetime,
+        auth_time: datetime,
+        amr: Sequence[str],
+        claims: Mapping[str, Any],
+    ) -> tuple[ShortSession, str]:
+        short = ShortSession(
+            user_id=user_id,
+            session_id=session_id,
+            issued_at=at.replace(microsecond=0),
+            # a short session never outlives the long one it came from
+            expires_at=min(at + self._settings.short_lifetime, long_expires_at).replace(microsecond=0),
+            issuer=self._settings.issuer,
+            token_id=new_token_id(),
+            auth_time=auth_time.replace(microsecond=0),
+            amr=tuple(amr),
+            claims=claims,
+        )
+        key = self._keys.signing(at)
+        return short, mint(short, key, self._settings.audience, self._settings.short_cookie)
+
+
+def check_amr(amr: Iterable[str]) -> tuple[str, ...]:
+    """Authentication methods (RFC 8176) as a tuple; ValueError for anything but a few short words."""
+    methods = (amr,) if isinstance(amr, str) else tuple(amr)
+    if not all(each and each.isprintable() and " " not in each for each in map(str, methods)):
+        raise ValueError('amr must be a list of words without spaces, such as ["pwd", "otp"]')
+    if len(" ".join(methods)) > _AMR_LIMIT:
+        raise ValueError(f"amr must be at most {_AMR_LIMIT} characters together")
+    return methods

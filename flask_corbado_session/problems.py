@@ -1,0 +1,134 @@
+"""Answers that are not the view's: a page for a person who navigates, problem+json (RFC 9457) for everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import has_request_context, json, render_template, request
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import Forbidden, HTTPException, NotFound, ServiceUnavailable, Unauthorized
+from werkzeug.wrappers import Response
+
+RETRY_AFTER = 2
+"""Seconds; as long as the library itself waits for a database."""
+
+
+def is_navigation() -> bool:
+    """Whether a person's browser asks for a page (Fetch metadata; without it, by what is accepted)."""
+    mode = request.headers.get("Sec-Fetch-Mode")
+    return mode == "navigate" if mode else "text/html" in request.headers.get("Accept", "")
+
+
+class Problem(HTTPException):
+    """An answer with a machine-readable ``code``; an app may catch it with ``errorhandler`` like any HTTPException."""
+
+    title = ""
+    problem_code = ""
+
+    def __init__(self, description: str | None = None, **members: Any) -> None:
+        super().__init__(description)
+        self.members = members
+
+    def get_response(self, environ: Any = None, scope: Any = None) -> Response:
+        """The page or the problem+json."""
+        page = has_request_context() and is_navigation()
+        body = self._page() if page else self._json()
+        kind = "text/html; charset=utf-8" if page else "application/problem+json"
+        response = Response(body, status=self.code, content_type=kind)
+        response.headers.extend(self.more_headers())
+        return response
+
+    def more_headers(self) -> Headers:
+        """The headers this answer has beside its body's."""
+        return Headers()
+
+    def _json(self) -> str:
+        members = {"title": self.title, "status": self.code, "code": self.problem_code, "detail": self.description}
+        return json.dumps({**members, **self.members})
+
+    def _page(self) -> str:
+        return render_template(
+            "corbado_session/error.html",
+            title=self.title,
+            text=self.description,
+            code=self.problem_code,
+            status=self.code,
+        )
+
+
+class Unauthenticated(Problem, Unauthorized):
+    """Nobody is signed in. ``challenge`` is the RFC 6750 ``WWW-Authenticate``."""
+
+    title = "You are not signed in"
+    problem_code = "unauthenticated"
+    description = "This needs a signed-in user; sign in and try again."
+
+    def __init__(self, description: str | None = None, challenge: str = "Bearer", **members: Any) -> None:
+        super().__init__(description, **members)
+        self._challenge = challenge
+
+    def more_headers(self) -> Headers:
+        """RFC 9110 §11.6.1 asks every 401 for a challenge."""
+        return Headers({"WWW-Authenticate": self._challenge})
+
+
+class InvalidBearer(Unauthenticated):
+    """A bearer token came and was refused (RFC 6750 §3.1)."""
+
+    title = "The token was not accepted"
+    problem_code = "invalid_token"
+
+    def __init__(self, reason: str, text: str) -> None:
+        quoted = text.replace("\\", "").replace('"', "'")
+        challenge = f'Bearer error="invalid_token", error_description="{quoted}"'
+        super().__init__(f"The bearer token was refused: {text}.", challenge=challenge, reason=reason)
+
+
+class CsrfRejected(Problem, Forbidden):
+    """A page of another origin sent an unsafe request."""
+
+    title = "This request came from another site"
+    problem_code = "csrf_rejected"
+    description = (
+        "It was sent by a page of another origin, so nothing was done. Open the page on this site and try again; "
+        "an operator can trust the other origin with CORBADO_SESSION_TRUSTED_ORIGINS."
+    )
+
+
+class Unavailable(Problem, ServiceUnavailable):
+    """The database of the sessions did not answer."""
+
+    title = "Please try again in a moment"
+    problem_code = "session_store_unavailable"
+    description = "Your session could not be checked just now. You are still signed in; nothing was changed."
+
+    def more_headers(self) -> Headers:
+        """When to come back (RFC 9110 §10.2.3)."""
+        return Headers({"Retry-After": str(RETRY_AFTER)})
+
+
+class LogoutIncomplete(Unavailable):
+    """This browser forgot the session, and the database could not be told."""
+
+    title = "You are signed out in this browser only"
+    problem_code = "logout_incomplete"
+    description = (
+        "This browser has forgotten your session, but the server could not be told: a copy of it would still work. "
+        "Sign in again in a moment and end it on your devices page."
+    )
+
+
+class SessionNotFound(Problem, NotFound):
+    """No session or device of that id belongs to this user."""
+
+    title = "There is no such session or device"
+    problem_code = "not_found"
+    description = "No session or device of that id belongs to you; it may have been forgotten already."
+
+
+class BadRequestProblem(Problem):
+    """What was sent can't be used; ``field`` names it."""
+
+    code = 400
+    title = "This request can't be used"
+    problem_code = "invalid_request"

@@ -1,0 +1,305 @@
+"""The rows: devices found or added, sessions added, ended, listed and forgotten. Rotation has a module of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from .clock import from_ms
+from .devices import Description
+from .engine import Database
+from .errors import StoreUnavailable
+from .long_token import new_id
+from .records import Context, Device, EndReason, LongSession
+from .tables import Tables
+
+_BATCH = 500
+_LISTED = 200
+"""How many ended sessions a history shows at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """The row of a session about to start; times in milliseconds."""
+
+    session_id: str
+    user_id: str
+    device_id: str
+    secret_hash: bytes = field(repr=False)
+    root: bytes = field(repr=False)
+    persistent: bool
+    claims: Mapping[str, Any]
+    amr: Sequence[str]
+    context: Context
+    created_at: int
+    auth_time: int
+    idle_expires_at: int
+    expires_at: int
+
+
+class Store:
+    """Every statement but those of rotation. All raise :class:`StoreUnavailable` when the database does not answer."""
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self.database = database
+        self._session = tables.session
+        self._device = tables.device
+
+    # ---- starting
+
+    def find_or_add_device(
+        self, user_id: str, cookie_hash: bytes, user_agent: str | None, describe: Callable[[], Description], now: int
+    ) -> tuple[str, bool]:
+        """The device of this cookie and user, and whether it was added just now. One statement, two when new."""
+        c = self._device.c
+        wanted = select(c.id).where(c.user_id == user_id, c.cookie_hash == cookie_hash)
+        found = self.database.run(lambda connection: connection.execute(wanted).scalar())
+        if found is not None:
+            return found, False
+        seen, device_id = describe(), new_id()
+        row = {
+            "id": device_id,
+            "user_id": user_id,
+            "cookie_hash": cookie_hash,
+            "user_agent": user_agent,
+            "browser": seen.browser,
+            "system": seen.system,
+            "form": seen.form,
+            "first_seen_at": now,
+        }
+        try:
+            self.database.run(lambda connection: connection.execute(insert(self._device), row))
+        except IntegrityError:  # the same browser signed in twice at once
+            return self.database.run(lambda connection: connection.execute(wanted).scalar_one()), False
+        return device_id, True
+
+    def add_session(self, new: NewSession, superseded: Iterable[str]) -> list[str]:
+        """Insert the row and end those it replaces, together; the ids that were ended by it."""
+        row = {
+            "id": new.session_id,
+            "user_id": new.user_id,
+            "device_id": new.device_id,
+            "secret_hash": new.secret_hash,
+            "gen": 0,
+            "cur": new.root,
+            "at": new.created_at,
+            "win": 0,
+            "step": 0,
+            "created_at": new.created_at,
+            "last_seen_at": new.created_at,
+            "idle_expires_at": new.idle_expires_at,
+            "expires_at": new.expires_at,
+            "persistent": new.persistent,
+            "claims": json.dumps(dict(new.claims)),
+            "auth_time": new.auth_time,
+            "amr": " ".join(new.amr),
+            "ip": new.context.ip,
+            "user_agent": new.context.user_agent,
+        }
+        replaced = list(superseded)
+        if not replaced:
+            self.database.run(lambda connection: connection.execute(insert(self._session), row))
+            return []
+
+        def start(connection: Connection) -> list[str]:
+            connection.execute(insert(self._session), row)
+            return self._end(connection, self._session.c.id.in_(replaced), "superseded", new.created_at)
+
+        return self.database.run_together(start)
+
+    def end_surplus(self, user_id: str, limit: int, now: int) -> list[str]:
+        """End the least recently seen sessions beyond ``limit``. Asked after the insert has been committed, so that of
+        two parallel sign-ins the later one sees both."""
+        c = self._session.c
+        latest_first = (c.last_seen_at.desc(), c.created_at.desc(), c.id)
+        surplus = select(c.id).where(c.user_id == user_id, self._alive(now)).order_by(*latest_first).offset(limit)
+        # MySQL and SQLite know no OFFSET without LIMIT
+        ids = self.database.run(lambda connection: connection.execute(surplus.limit(10_000)).scalars().all())
+        return self.end(c.id.in_(ids), "limit", now) if ids else []
+
+    # ---- ending
+
+    def end(self, which: ColumnElement[bool], reason: EndReason, now: int) -> list[str]:
+        """End the live ones among ``which``; the ids that were. One statement (two on MySQL)."""
+        return self.database.run(lambda connection: self._end(connection, which, reason, now))
+
+    def _end(self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: int) -> list[str]:
+        c = self._session.c
+        these = which & c.ended_at.is_(None)
+        change = update(self._session).values(ended_at=now, end_reason=reason)
+        if connection.dialect.update_returning:
+            return list(connection.execute(change.where(these).returning(c.id)).scalars())
+        ids = list(connection.execute(select(c.id).where(these)).scalars())
+        if ids:
+            connection.execute(change.where(c.id.in_(ids), c.ended_at.is_(None)))
+        return ids
+
+    def session_is(self, session_id: str, user_id: str | None = None) -> ColumnElement[bool]:
+        """The session of this id, if it is this user's."""
+        c = self._session.c
+        return (c.id == session_id) if user_id is None else (c.id == session_id) & (c.user_id == user_id)
+
+    def sessions_are(self, session_ids: Sequence[str]) -> ColumnElement[bool]:
+        """The sessions of these ids, whoever's they are."""
+        return self._session.c.id.in_(session_ids)
+
+    def device_is(self, device_id: str, user_id: str | None = None) -> ColumnElement[bool]:
+        """The sessions on this device, if it is this user's."""
+        c = self._session.c
+        return (c.device_id == device_id) if user_id is None else (c.device_id == device_id) & (c.user_id == user_id)
+
+    def user_is(self, user_id: str, but: str | None = None) -> ColumnElement[bool]:
+        """The sessions of this user, but for one."""
+        c = self._session.c
+        return (c.user_id == user_id) if but is None else (c.user_id == user_id) & (c.id != but)
+
+    # ---- asking
+
+    def session_exists(self, which: ColumnElement[bool]) -> bool:
+        """Whether any row, live or ended, is among ``which``."""
+        asked = select(self._session.c.id).where(which).limit(1)
+        return self.database.run(lambda connection: connection.execute(asked).scalar()) is not None
+
+    def device_exists(self, device_id: str, user_id: str | None) -> bool:
+        """Whether this device is known (to this user)."""
+        c = self._device.c
+        asked = select(c.id).where(c.id == device_id)
+        if user_id is not None:
+            asked = asked.where(c.user_id == user_id)
+        return self.database.run(lambda connection: connection.execute(asked).scalar()) is not None
+
+    def is_alive(self, session_id: str, now: int) -> bool:
+        """Whether the row itself says that this session serves: what ``recheck=True`` asks."""
+        asked = select(self._session.c.id).where(self._session.c.id == session_id, self._alive(now))
+        return self.database.run(lambda connection: connection.execute(asked).scalar()) is not None
+
+    def ended_since(self, since: int) -> list[tuple[str, int]]:
+        """Ids and times of the sessions ended after ``since``: one indexed query."""
+        c = self._session.c
+        asked = select(c.id, c.ended_at).where(c.ended_at > since)
+        return self.database.run(lambda connection: [(row.id, row.ended_at) for row in connection.execute(asked)])
+
+    def _alive(self, now: int) -> ColumnElement[bool]:
+        c = self._session.c
+        return c.ended_at.is_(None) & (c.expires_at > now) & (c.idle_expires_at > now)
+
+    # ---- listing
+
+    def session(self, session_id: str) -> LongSession | None:
+        """One session, live or ended."""
+        asked = select(self._session).where(self._session.c.id == session_id)
+        row = self.database.run(lambda connection: connection.execute(asked).one_or_none())
+        return None if row is None else _long_session(row, None)
+
+    def devices(self, user_id: str, now: int, current: str | None) -> list[Device]:
+        """The user's devices that have a live session, the current one first, then the latest seen. One statement."""
+        s, d = self._session.c, self._device.c
+        named = [column.label(f"of_device_{column.name}") for column in self._device.c]
+        asked = (
+            select(self._session, *named)
+            .join(self._device, s.device_id == d.id)
+            .where(s.user_id == user_id, self._alive(now))
+            .order_by(s.last_seen_at.desc(), s.created_at.desc(), s.id)
+        )
+        rows = self.database.run(lambda connection: connection.execute(asked).all())
+        grouped: dict[str, list[Row[Any]]] = {}
+        for row in rows:
+            grouped.setdefault(row.device_id, []).append(row)
+        found = [_device(rows_of_one, current) for rows_of_one in grouped.values()]
+        return sorted(found, key=lambda device: not device.is_current)
+
+    def history(self, user_id: str, limit: int = _LISTED) -> list[LongSession]:
+        """The user's sessions that were ended and are not yet forgotten, the latest first."""
+        c = self._session.c
+        asked = select(self._session).where(c.user_id == user_id, c.ended_at.is_not(None))
+        latest = asked.order_by(c.ended_at.desc(), c.id).limit(limit)
+        rows = self.database.run(lambda connection: connection.execute(latest).all())
+        return [_long_session(row, None) for row in rows]
+
+    def rename_device(self, device_id: str, user_id: str | None, name: str | None) -> bool:
+        """Give a device a name, or take it away; whether there is such a device."""
+        c = self._device.c
+        which = c.id == device_id if user_id is None else (c.id == device_id) & (c.user_id == user_id)
+        change = update(self._device).where(which).values(name=name)
+        return self.database.run(lambda connection: connection.execute(change).rowcount) > 0
+
+    # ---- forgetting
+
+    def forget_sessions(self, before: int) -> int:
+        """Delete one batch of sessions that ended, or ran out, before ``before``; how many. Short, so that nobody who
+        signs in meanwhile waits for it."""
+        c = self._session.c
+        old = select(c.id).where((c.ended_at < before) | (c.expires_at < before)).limit(_BATCH)
+        return self._forget(old, self._session)
+
+    def forget_devices(self, before: int) -> int:
+        """Delete one batch of devices first seen before ``before`` that no session is left of; how many."""
+        d = self._device.c
+        used = select(self._session.c.id).where(self._session.c.device_id == d.id).exists()
+        return self._forget(select(d.id).where(d.first_seen_at < before, ~used).limit(_BATCH), self._device)
+
+    def _forget(self, old: Any, table: Any) -> int:
+        def forget(connection: Connection) -> int:
+            ids = connection.execute(old).scalars().all()
+            if ids:
+                connection.execute(delete(table).where(table.c.id.in_(ids)))
+            return len(ids)
+
+        try:
+            return self.database.run(forget)
+        except IntegrityError as error:  # a device was signed in on between the two statements
+            raise StoreUnavailable("a device came back to use while it was being deleted; run cleanup again") from error
+
+    def count_live(self, now: int) -> int:
+        """How many sessions serve now."""
+        asked = select(func.count()).select_from(self._session).where(self._alive(now))
+        return self.database.run(lambda connection: connection.execute(asked).scalar_one())
+
+
+def _long_session(row: Any, current: str | None) -> LongSession:
+    both = row.other_ip is not None or row.other_user_agent is not None
+    return LongSession(
+        session_id=row.id,
+        user_id=row.user_id,
+        device_id=row.device_id,
+        created_at=from_ms(row.created_at),
+        last_seen_at=from_ms(row.last_seen_at),
+        idle_expires_at=from_ms(row.idle_expires_at),
+        expires_at=from_ms(row.expires_at),
+        auth_time=from_ms(row.auth_time),
+        amr=tuple(row.amr.split()),
+        persistent=bool(row.persistent),
+        ip=row.ip,
+        user_agent=row.user_agent,
+        ended_at=None if row.ended_at is None else from_ms(row.ended_at),
+        end_reason=row.end_reason,
+        other=Context(row.other_ip, row.other_user_agent) if both else None,
+        is_current=row.id == current,
+    )
+
+
+def _device(rows: Sequence[Any], current: str | None) -> Device:
+    first = rows[0]
+    sessions = tuple(_long_session(row, current) for row in rows)
+    return Device(
+        id=first.device_id,
+        user_id=first.of_device_user_id,
+        name=first.of_device_name,
+        browser=first.of_device_browser,
+        system=first.of_device_system,
+        form=first.of_device_form,
+        user_agent=first.of_device_user_agent,
+        first_seen_at=from_ms(first.of_device_first_seen_at),
+        sessions=sorted_current_first(sessions),
+        is_current=any(session.is_current for session in sessions),
+    )
+
+
+def sorted_current_first(sessions: Sequence[LongSession]) -> tuple[LongSession, ...]:
+    """The current session first, the rest as they came."""
+    return tuple(sorted(sessions, key=lambda session: not session.is_current))

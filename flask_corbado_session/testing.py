@@ -1,0 +1,95 @@
+"""For the tests of apps that use the extension: a client signed in as someone, a clock to move, a jar to copy.
+
+clock = move_clock(app)
+alice = signed_in(app, "alice", amr=["pwd"])
+expire_short(alice)                # the next request is refreshed
+thief = copy_jar(alice)            # a second browser with the same cookies
+clock.move(minutes=20)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from .cookies import set_cookies
+from .guards import login_user
+from .state import EXTENSION, AppState, current_exchange
+
+
+class MovingClock:
+    """Stands still until it is moved, forwards or back."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def move(self, by: timedelta | None = None, **parts: float) -> datetime:
+        """Move by a timedelta, or by its parts: ``clock.move(minutes=20)``; the new time."""
+        self.at += by if by is not None else timedelta(**parts)
+        return self.at
+
+
+def move_clock(app: Flask, at: datetime | None = None) -> MovingClock:
+    """Put a clock you move in the place of the app's; it starts at ``at``, or now."""
+    clock = MovingClock(at or datetime.now(UTC))
+    _state(app).clock.read = clock
+    return clock
+
+
+def signed_in(
+    app: Flask,
+    user: Any,
+    *,
+    claims: Mapping[str, Any] | None = None,
+    amr: Iterable[str] = (),
+    remember: bool = True,
+    user_agent: str | None = None,
+    client: FlaskClient | None = None,
+) -> FlaskClient:
+    """A test client with the cookies of a session just started for ``user`` (a user, or an id)."""
+    client = client or app.test_client()
+    headers = {"User-Agent": user_agent} if user_agent else None
+    cookies = "; ".join(f"{name}={cookie.value}" for name in _names(app) if (cookie := client.get_cookie(name)))
+    environ = {"HTTP_COOKIE": cookies} if cookies else None
+    with app.test_request_context(headers=headers, environ_overrides=environ) as context:
+        login_user(user, remember, claims=claims, amr=amr)
+        for _, header in set_cookies(current_exchange(), context.request.environ):
+            _keep(client, header)
+    return client
+
+
+def expire_short(client: FlaskClient) -> None:
+    """What a browser does when the short session's cookie runs out: it forgets it."""
+    client.delete_cookie(_state(client.application).settings.short_cookie)
+
+
+def copy_jar(client: FlaskClient) -> FlaskClient:
+    """A second client with the same cookies, as a thief has who copied them."""
+    app = client.application
+    thief = app.test_client()
+    for name in _names(app):
+        if (cookie := client.get_cookie(name)) is not None:
+            thief.set_cookie(name, cookie.value)
+    return thief
+
+
+def _keep(client: FlaskClient, header: str) -> None:
+    name, _, rest = header.partition("=")
+    client.set_cookie(name, rest.partition(";")[0])
+
+
+def _names(app: Flask) -> tuple[str, str, str]:
+    settings = _state(app).settings
+    return settings.short_cookie, settings.long_cookie, settings.device_cookie
+
+
+def _state(app: Flask) -> AppState:
+    state: AppState = app.extensions[EXTENSION]
+    return state

@@ -1,0 +1,190 @@
+"""The routes of the extension (DESIGN §8): who am I, refresh, sign out, devices, and what is revoked there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
+
+from .current import current_outcome, current_session, presented_tokens, resolve, unauthenticated
+from .guards import login_required, logout_user
+from .origin import safe_next
+from .problems import BadRequestProblem, is_navigation
+from .records import Active, Device, LongSession, Refreshed, ShortSession
+from .settings import Settings
+from .state import EXTENSION, app_state, current_exchange
+
+
+def blueprint(settings: Settings) -> Blueprint:
+    """The extension's blueprint for one app; its rows under the prefix are absent when that is None."""
+    prefix = settings.url_prefix
+    routes = Blueprint(
+        EXTENSION,
+        __name__,
+        template_folder="templates",
+        static_folder="static" if prefix else None,
+        static_url_path=f"{prefix}/static" if prefix else None,
+    )
+    if prefix is None:
+        return routes
+
+    def add(rule: str, endpoint: str, view: Callable[..., Any], method: str = "POST") -> None:
+        routes.add_url_rule(prefix + rule, endpoint, view, methods=[method])
+
+    add("", "who_am_i", who_am_i, "GET")
+    add("/refresh", "refresh", refresh)
+    add("/logout", "logout", logout)
+    add("/devices", "devices", devices, "GET")
+    add("/devices/<device_id>/name", "rename_device", rename_device)
+    add("/devices/<device_id>/revoke", "revoke_device", revoke_device)
+    add("/<session_id>/revoke", "revoke_session", revoke_session)
+    add("/revoke-others", "revoke_others", revoke_others)
+    return routes
+
+
+# ---- this session
+
+
+@login_required
+def who_am_i() -> Response:
+    """Claims and expiry; 401 without a session."""
+    return jsonify(_who(current_session._short))
+
+
+def refresh() -> Any:
+    """A new short session from the long one, also while the old one is still good; 401 when there is none."""
+    current_outcome()  # the origin is checked, and a bearer token is no way in here
+    exchange = current_exchange()
+    if isinstance(exchange.outcome, Active):
+        exchange.outcome = resolve(exchange, presented_tokens(exchange), renew=True)
+    if not isinstance(exchange.outcome, Refreshed):
+        return unauthenticated()
+    short = exchange.outcome.short
+    return jsonify(expires_at=_iso(short.expires_at), claims=_claims(short))
+
+
+def logout() -> Any:
+    """Sign out: 204 for scripts; forms go on to ``next``, or to the root."""
+    logout_user()
+    if not is_navigation():
+        return "", 204
+    return redirect(safe_next(request.values.get("next"), app_state().settings.cors_origins) or _root(), 303)
+
+
+def _root() -> str:
+    return f"{request.script_root}/"
+
+
+# ---- devices
+
+
+@login_required
+def devices() -> Any:
+    """The devices page, or JSON for whoever prefers it."""
+    found, ended = _extension().devices(), _extension().history()
+    if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+        return jsonify(devices=[_device(device) for device in found], history=[_session(each) for each in ended])
+    now = app_state().clock.now()
+    return render_template("corbado_session/devices.html", devices=found, history=ended, now=now)
+
+
+@login_required
+def rename_device(device_id: str) -> Any:
+    """Give the device the name in the field ``name``; an empty one takes it away."""
+    _extension().rename_device(device_id, _field("name"))
+    return _done()
+
+
+@login_required
+def revoke_device(device_id: str) -> Any:
+    """End every session on the device."""
+    _extension().revoke_device(device_id)
+    return _done()
+
+
+@login_required
+def revoke_session(session_id: str) -> Any:
+    """End one session."""
+    _extension().revoke(session_id)
+    return _done()
+
+
+@login_required
+def revoke_others() -> Any:
+    """End every session but this one."""
+    _extension().revoke_others()
+    return _done()
+
+
+def _done() -> Any:
+    """Back to the page for a form, nothing for a script."""
+    return redirect(url_for(f"{EXTENSION}.devices"), 303) if is_navigation() else ("", 204)
+
+
+def _field(name: str) -> str:
+    body: Any = request.get_json(silent=True) if request.is_json else request.form
+    value = body.get(name, "") if hasattr(body, "get") else None
+    if not isinstance(value, str):
+        raise BadRequestProblem(f"The field {name!r} must be a text.", field=name)
+    return value
+
+
+def _extension() -> Any:
+    return app_state().extension
+
+
+# ---- as JSON
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat().replace("+00:00", "Z")
+
+
+def _claims(short: ShortSession) -> dict[str, Any]:
+    return {**short.claims, "sub": short.user_id, "sid": short.session_id, "amr": list(short.amr)}
+
+
+def _who(short: ShortSession) -> dict[str, Any]:
+    return {
+        "user_id": short.user_id,
+        "session_id": short.session_id,
+        "claims": _claims(short),
+        "issued_at": _iso(short.issued_at),
+        "expires_at": _iso(short.expires_at),
+        "auth_time": _iso(short.auth_time),
+        "amr": list(short.amr),
+    }
+
+
+def _device(device: Device) -> dict[str, Any]:
+    return {
+        "id": device.id,
+        "name": device.name,
+        "label": device.label,
+        "browser": device.browser,
+        "system": device.system,
+        "form": device.form,
+        "first_seen_at": _iso(device.first_seen_at),
+        "last_seen_at": _iso(device.last_seen_at),
+        "is_current": device.is_current,
+        "sessions": [_session(session) for session in device.sessions],
+    }
+
+
+def _session(session: LongSession) -> dict[str, Any]:
+    return {
+        "session_id": session.session_id,
+        "device_id": session.device_id,
+        "created_at": _iso(session.created_at),
+        "last_seen_at": _iso(session.last_seen_at),
+        "expires_at": _iso(session.expires_at),
+        "auth_time": _iso(session.auth_time),
+        "amr": list(session.amr),
+        "ip": session.ip,
+        "user_agent": session.user_agent,
+        "ended_at": _iso(session.ended_at),
+        "end_reason": session.end_reason,
+        "is_current": session.is_current,
+    }
