@@ -1,0 +1,50 @@
+"""The demo site: sign-in, dashboard, account and devices, by the public API of flask_corbado_session alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from . import account, auth, cost, errors, instance, models, pages, security
+from .extensions import db, limiter, sessions
+
+DEFAULTS: dict[str, Any] = {
+    "CORBADO_SESSION_COOKIE_SECURE": False,  # the demo speaks http; behind https set it to true
+    "CORBADO_SESSION_LOGIN_VIEW": "auth.sign_in",
+    "DEMO_PREPARED_USER": True,
+    "DEMO_SIGN_IN_LIMIT": "10 per minute; 60 per hour",
+    "DEMO_SIGN_UP_LIMIT": "60 per minute",
+    "MAX_CONTENT_LENGTH": 1024 * 1024,
+    "MAX_FORM_MEMORY_SIZE": 64 * 1024,
+    "MAX_FORM_PARTS": 50,
+    "RATELIMIT_ENABLED": True,
+    "RATELIMIT_STORAGE_URI": "memory://",
+    "SEND_FILE_MAX_AGE_DEFAULT": timedelta(hours=1),
+}
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """The site. ``config`` wins over the environment (``FLASK_…``), the environment over the defaults.
+
+    What is missing of key, database and tables is made in the instance folder (``DEMO_INSTANCE`` names another).
+    """
+    folder = os.environ.get("DEMO_INSTANCE")
+    app = Flask(__name__, instance_path=str(Path(folder).resolve()) if folder else None)
+    app.config.from_mapping(DEFAULTS)
+    app.config.from_prefixed_env()
+    app.config.from_mapping(config or {})
+    instance.fill_in(app)
+    for extension in (db, limiter, sessions):
+        extension.init_app(app)
+    for part in (security, cost, errors):
+        part.init_app(app)
+    for blueprint in (pages.blueprint, auth.blueprint, account.blueprint):
+        app.register_blueprint(blueprint)
+    with app.app_context():
+        models.prepare()
+    return app

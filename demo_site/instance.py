@@ -1,0 +1,51 @@
+"""What a first run makes in the instance folder: the secret key's file and the SQLite database."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+
+def fill_in(app: Flask) -> None:
+    """Set the key and the database where neither the environment nor ``create_app``'s caller did."""
+    folder = Path(app.instance_path)
+    if not app.config.get("SECRET_KEY"):
+        app.config["SECRET_KEY"] = read_or_make_key(folder)
+    if not app.config.get("SQLALCHEMY_DATABASE_URI"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{folder / 'demo.sqlite'}"
+    app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", _engine_options(app.config["SQLALCHEMY_DATABASE_URI"]))
+
+
+def read_or_make_key(folder: Path) -> str:
+    """The key in ``folder``. Written aside and linked into place, so that of two first runs both read the same one."""
+    file = folder / "secret_key"
+    if not file.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = folder / f".secret_key.{secrets.token_hex(8)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(secrets.token_urlsafe(48))
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            pass  # another process was first
+        finally:
+            draft.unlink()
+    return file.read_text().strip()
+
+
+def _engine_options(uri: Any) -> dict[str, Any]:
+    """Nobody waits long for a database that does not answer."""
+    if str(uri).startswith("sqlite"):
+        return {"connect_args": {"timeout": 2}}
+    options: dict[str, Any] = {"pool_timeout": 2, "pool_pre_ping": True}
+    if str(uri).startswith("postgresql"):
+        options["connect_args"] = {"connect_timeout": 2, "options": "-c statement_timeout=2000 -c lock_timeout=2000"}
+    elif str(uri).startswith(("mysql", "mariadb")):
+        options["connect_args"] = {"connect_timeout": 2, "read_timeout": 3, "write_timeout": 3}
+    return options

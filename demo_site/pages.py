@@ -1,0 +1,25 @@
+"""The public page, and the notices that any page may show."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+
+blueprint = Blueprint("pages", __name__)
+
+NOTICES = {
+    "signed-out": "You are signed out.",
+    "password-changed": "Your password is changed.",
+}
+
+
+@blueprint.app_context_processor
+def notice() -> dict[str, str]:
+    """One of our own sentences, chosen by the address; never a text from it."""
+    text = NOTICES.get(request.args.get("notice", ""))
+    return {"notice": text} if text else {}
+
+
+@blueprint.get("/")
+def home() -> str:
+    """What this is and what to try."""
+    return render_template("home.html")
