@@ -82,11 +82,10 @@ def postgres_databases() -> Iterator[EmptyDatabases]:
             yield databases
         return
     try:
-        server = PostgresServer()
+        server = start_private_postgres()
     except PostgresUnavailable as error:
         do_without("POSTGRES", str(error))
     with server:
-        server.start()
         yield EmptyDatabases(make_url(server.url))
 
 

@@ -85,12 +85,13 @@ def engines_disposed() -> Iterator[None]:
             engine.dispose()
 
 
-def start_private_postgres(directory: Path) -> PostgresServer:
-    """A running PostgreSQL for one test, which may kill it; its log is ``postgres.log`` in that directory.
+def start_private_postgres(directory: Path | None = None) -> PostgresServer:
+    """A running PostgreSQL of one's own, to be killed and started again; its log is ``postgres.log`` in that directory.
 
     The data lie elsewhere, because root's temporary directories are closed to the account that runs PostgreSQL.
+    Raises PostgresUnavailable.
     """
-    server = PostgresServer(log=directory / "postgres.log")
+    server = PostgresServer(log=directory and directory / "postgres.log")
     try:
         server.start()
     except BaseException:

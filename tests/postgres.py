@@ -50,10 +50,10 @@ class PostgresServer:
     """
 
     def __init__(self, log: Path | None = None) -> None:
+        self._account = account_for_postgres()
         self._home = tempfile.TemporaryDirectory(prefix="postgres-")
         self._data = Path(self._home.name, "data")
         self._log = log or Path(self._home.name, "log")
-        self._account = account_for_postgres()
         self._port = free_port()
         self._guard: subprocess.Popen[Any] | None = None
         self._paused: list[psutil.Process] = []
@@ -71,6 +71,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server, after a kill or a stop also, and wait until it answers."""
+        if self._guard is not None:
+            raise RuntimeError("this PostgreSQL runs already: kill() or stop() it before you start() it again")
         # A killed server leaves its pid file behind, which would be read as the new server's.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         settings = [word for setting in SETTINGS for word in ("-c", setting)]

@@ -79,6 +79,11 @@ def test_a_stopped_server_can_be_started_again(private_postgres: PostgresServer)
     connect(private_postgres).close()
 
 
+def test_a_running_server_is_not_started_a_second_time(private_postgres: PostgresServer) -> None:
+    with pytest.raises(RuntimeError, match=r"kill\(\) or stop\(\) it before"):
+        private_postgres.start()
+
+
 def test_a_paused_server_keeps_its_clients_waiting(private_postgres: PostgresServer) -> None:
     with connect(private_postgres) as connection:
         private_postgres.pause()
