@@ -38,9 +38,8 @@ _NOBODY = AnonymousUser()
 # ---- the outcome
 
 
-def current_outcome() -> Outcome:
+def find_outcome(exchange: Exchange) -> Outcome:
     """The outcome of this request. Raises a 403 or 503 once; whoever asks again, in an error page say, sees nobody."""
-    exchange = current_exchange()
     if exchange.outcome is None:
         exchange.outcome = Anonymous()
         exchange.outcome = _find(exchange)
@@ -49,29 +48,30 @@ def current_outcome() -> Outcome:
 
 def current_short() -> ShortSession | None:
     """The short session of this request, if there is one."""
-    outcome = current_outcome()
+    outcome = find_outcome(current_exchange())
     return outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
 
 
 def _find(exchange: Exchange) -> Outcome:
-    bearer = bearer_token()
-    if bearer is not None:
-        return exchange.state.shorts.bearer(bearer)
-    presented = presented_tokens(exchange)
-    if not presented.short and not presented.long:
+    state, environ = exchange.state, exchange.environ
+    if "HTTP_AUTHORIZATION" in environ and (bearer := bearer_token()) is not None:
+        return state.shorts.bearer(bearer)
+    cookies = request.cookies
+    tokens = cookies.getlist(state.settings.short_cookie)
+    if not tokens and state.settings.long_cookie not in cookies:
         return Anonymous()
-    check_origin(exchange.state)
-    return resolve(exchange, presented)
+    check_origin(state)
+    short = state.shorts.first_valid(tokens)
+    return refresh(exchange, presented_tokens(exchange)) if short is None else Active(short)
 
 
-def resolve(exchange: Exchange, presented: Presented, *, renew: bool = False) -> Outcome:
-    """What the tokens amount to; a database that does not answer becomes the 503."""
+def refresh(exchange: Exchange, presented: Presented) -> Outcome:
+    """What the long tokens amount to; a database that does not answer becomes the 503."""
     rows = exchange.state.rows
-    if rows is None:
-        short = exchange.state.shorts.first_valid(presented.short)
-        return Anonymous() if short is None else Active(short)
+    if rows is None or not presented.may_refresh:
+        return Anonymous()
     try:
-        return rows.lifecycle.resolve(presented, renew=renew)
+        return rows.lifecycle.refresh(presented)
     except StoreUnavailable as error:
         raise unavailable(error) from error
 
@@ -107,10 +107,11 @@ def _is_static() -> bool:
 
 def check_origin(state: AppState, *, also: frozenset[str] = frozenset()) -> None:
     """Refuse an unsafe request of a foreign page, before anything is read; ``also`` are origins this route allows."""
-    if request.method in SAFE_METHODS or bearer_token() is not None:
+    method = request.method
+    if method in SAFE_METHODS or bearer_token() is not None:
         return
     headers, trusted = request.headers, state.settings.trusted_origins | also
-    if not is_foreign(request.method, headers.get("Sec-Fetch-Site"), headers.get("Origin"), request.host, trusted):
+    if not is_foreign(method, headers.get("Sec-Fetch-Site"), headers.get("Origin"), request.host, trusted):
         return
     view = current_app.view_functions.get(request.endpoint or "")
     if not getattr(view, _EXEMPT, False):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from .clock import Clock, lifetime_ms, to_ms
 from .errors import StoreUnavailable
@@ -16,6 +16,7 @@ log = logging.getLogger("flask_corbado_session")
 LONGEST_WAIT = 0.25
 """Seconds a request waits for another one's query before the last set serves it."""
 
+_NOTHING = timedelta(0)
 OVERLAP = 60_000
 """Milliseconds each query looks back beyond the last one, for clocks that differ and commits that came late."""
 
@@ -39,9 +40,10 @@ class EndedSet:
         self._asked_at = clock.now() - 2 * interval
         self._lock = threading.Lock()
 
-    def holds(self, session_id: str) -> bool:
+    def holds(self, session_id: str, now: datetime) -> bool:
         """Whether this session has been ended, as of at most one interval ago."""
-        self.bring_up_to_date()
+        if not _NOTHING <= now - self._asked_at < self._interval:
+            self.bring_up_to_date()
         return session_id in self._ended
 
     def add(self, session_ids: Iterable[str]) -> None:
@@ -67,8 +69,8 @@ class EndedSet:
             self._lock.release()
 
     def _is_old(self) -> bool:
-        age = self._clock.now() - self._asked_at
-        return not timedelta(0) <= age < self._interval  # also after a clock was set back
+        # also after a clock was set back
+        return not _NOTHING <= self._clock.now() - self._asked_at < self._interval
 
     def _ask(self) -> None:
         asked_at = self._clock.now()

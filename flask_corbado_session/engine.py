@@ -10,17 +10,23 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from inspect import signature
+from time import monotonic
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
-from .errors import StoreUnavailable, TablesMissing
+from .errors import DuplicateRow, StoreUnavailable, TablesMissing
 from .tables import SESSION
 
 T = TypeVar("T")
+SOON = 0.5
+"""Seconds within which a lost connection was a stale one."""
+
 TIMEOUT = 2
 """Seconds to connect, to get a connection from the pool, to get a lock, to run a statement."""
 
@@ -54,20 +60,30 @@ class Database:
         A connection that turns out to be stale is replaced and the work done once more. Raises
         :class:`StoreUnavailable` when the database does not answer.
         """
-        for attempt in (1, 2):
-            try:
-                with self.engine.connect() as connection:
-                    return work(connection)
-            except IntegrityError:
-                raise
-            except PoolTimeout as error:
-                raise StoreUnavailable("no connection of the library's own pool was free within 2 s") from error
-            except DBAPIError as error:
-                if _table_is_missing(error):
-                    raise TablesMissing from error
-                if attempt == 2 or not error.connection_invalidated:
-                    raise StoreUnavailable(_explain(error)) from error
-        raise AssertionError("unreachable")  # pragma: no cover
+        started = monotonic()
+        try:
+            return self._attempt(work)
+        except DBAPIError as error:
+            # a stale connection shows itself at once; one that took long to fail would take long again
+            if not error.connection_invalidated or monotonic() - started > SOON:
+                raise StoreUnavailable(_explain(error)) from error
+        try:
+            return self._attempt(work)
+        except DBAPIError as error:
+            raise StoreUnavailable(_explain(error)) from error
+
+    def _attempt(self, work: Callable[[Connection], T]) -> T:
+        try:
+            with self.engine.connect() as connection:
+                return work(connection)
+        except PoolTimeout as error:
+            raise StoreUnavailable(f"no connection of the library's own pool was free within {TIMEOUT} s") from error
+        except DBAPIError as error:
+            if _table_is_missing(error):
+                raise TablesMissing from error
+            if isinstance(error, IntegrityError):
+                raise DuplicateRow from error
+            raise
 
     def run_together(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction."""
@@ -100,6 +116,8 @@ class Database:
             event.listen(engine, "connect", _prepare_sqlite)
             if is_in_memory(url):
                 self.metadata.create_all(engine, tables=_own_tables(self.metadata))
+        if engine.driver == "psycopg":
+            event.listen(engine, "do_connect", _connect_psycopg)
         # a worker forked from this process must not talk on its parent's sockets
         of_parent = weakref.ref(engine)
         os.register_at_fork(after_in_child=lambda: _leave_to_parent(of_parent()))
@@ -126,6 +144,8 @@ def _engine_options(url: URL, options: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in options.items() if name not in _OWN_POOL}
     kept["connect_args"] = _connect_args(url, dict(kept.get("connect_args", {})))
     kept |= {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
+    if "skip_autocommit_rollback" in signature(DefaultDialect.__init__).parameters:  # SQLAlchemy 2.0.43
+        kept["skip_autocommit_rollback"] = True
     if options.get("poolclass") is NullPool and not is_in_memory(url):
         return kept | {"poolclass": NullPool}
     size = {"pool_size": 1, "max_overflow": 0} if is_in_memory(url) else {"pool_size": 5, "max_overflow": 5}
@@ -146,6 +166,13 @@ def _connect_args(url: URL, given: dict[str, Any]) -> dict[str, Any]:
         settings = f"SET SESSION innodb_lock_wait_timeout = {TIMEOUT}, SESSION lock_wait_timeout = {TIMEOUT}"
         return given | waits | {"init_command": before + settings}
     return given
+
+
+def _connect_psycopg(dialect: Any, record: Any, args: Any, params: Any) -> Any:
+    """Connect with a bound on every wait: a server that has stopped answers no statement_timeout either."""
+    from .impatient import ImpatientConnection
+
+    return ImpatientConnection.connect(*args, **params)
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:

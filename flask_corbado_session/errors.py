@@ -35,6 +35,10 @@ class StoreUnavailable(Exception):
     """The database did not answer in time; nothing was changed."""
 
 
+class DuplicateRow(Exception):
+    """A row of this key exists already, or one it refers to is gone."""
+
+
 class TablesMissing(RuntimeError):
     """The tables of the long session do not exist yet."""
 

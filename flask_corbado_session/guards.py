@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 
 from flask import current_app, has_request_context
 
-from .current import check_origin, current_outcome, presented_tokens, unauthenticated, unavailable
+from .current import check_origin, find_outcome, presented_tokens, unauthenticated, unavailable
 from .errors import StoreUnavailable
 from .problems import LogoutIncomplete
 from .records import Active, Anonymous, Ended, Refreshed, SignedOut, Started
@@ -29,7 +29,7 @@ def login_required(view: View | None = None, /, *, recheck: bool = False) -> Any
     ``recheck=True`` reads the row even with a valid short session: for what must not wait the second a revocation
     takes. It answers 503 while the database is down.
     """
-    return guard(lambda: _refusal(recheck), view)
+    return guard(_refusal_rechecked if recheck else _refusal, view)
 
 
 def guard(refusal: Callable[[], Any], view: Any = None) -> Any:
@@ -50,26 +50,26 @@ def guard(refusal: Callable[[], Any], view: Any = None) -> Any:
     return decorate if view is None else decorate(view)
 
 
-def _refusal(recheck: bool) -> Any:
-    outcome = current_outcome()
+def _refusal() -> Any:
     exchange = current_exchange()
-    if isinstance(outcome, Active) and recheck:
-        _recheck(exchange, outcome)
-        outcome = exchange.outcome  # type: ignore[assignment]
-    if isinstance(outcome, (Active, Refreshed, Started)):
+    if isinstance(find_outcome(exchange), (Active, Refreshed, Started)):
         exchange.required = True
         return None
     return unauthenticated()
 
 
-def _recheck(exchange: Exchange, outcome: Active) -> None:
-    rows, session_id = exchange.state.with_rows(), outcome.short.session_id
-    try:
-        alive = session_id is not None and rows.lifecycle.is_alive(session_id)
-    except StoreUnavailable as error:
-        raise unavailable(error) from error
-    if not alive:
-        exchange.outcome = Ended(session_id or "", "revoked")
+def _refusal_rechecked() -> Any:
+    exchange = current_exchange()
+    outcome = find_outcome(exchange)
+    if isinstance(outcome, Active):
+        session_id = outcome.short.session_id
+        try:
+            alive = session_id is not None and exchange.state.with_rows().lifecycle.is_alive(session_id)
+        except StoreUnavailable as error:
+            raise unavailable(error) from error
+        if not alive:
+            exchange.outcome = Ended(session_id or "", "revoked")
+    return _refusal()
 
 
 def login_user(

@@ -65,8 +65,9 @@ class ShortSessions:
 
     def verify(self, token: str) -> ShortSession:
         """The short session, or :class:`InvalidShortSession`."""
-        short = self._verifier.verify(token, self._clock.now())
-        if self.ended is not None and short.session_id is not None and self.ended.holds(short.session_id):
+        now = self._clock.now()
+        short = self._verifier.verify(token, now)
+        if self.ended is not None and short.session_id is not None and self.ended.holds(short.session_id, now):
             raise InvalidShortSession("revoked", "its session has been ended")
         return short
 
@@ -116,15 +117,16 @@ class Lifecycle:
 
     # ---- resolve
 
-    def resolve(self, presented: Presented, *, renew: bool = False) -> Outcome:
-        """What the tokens amount to; ``renew`` asks for a new short session though the old one is still good."""
-        short = None if renew else self._shorts.first_valid(presented.short)
-        if short is not None:
-            return Active(short)
-        return self._refresh(presented) if presented.may_refresh else Anonymous()
+    def resolve(self, presented: Presented) -> Outcome:
+        """What the tokens amount to: the short session if one holds, else what the long one gives."""
+        short = self._shorts.first_valid(presented.short)
+        return self.refresh(presented) if short is None else Active(short)
 
-    def _refresh(self, presented: Presented) -> Outcome:
+    def refresh(self, presented: Presented) -> Outcome:
+        """What the long tokens amount to, also while a short session is still good. Statements: PROTOCOL.md."""
         outcome: Outcome = Anonymous()
+        if not presented.may_refresh:
+            return outcome
         for token in self._authentic(presented.long):
             found = self._present(token, self._context(presented))
             if isinstance(found, Refreshed):

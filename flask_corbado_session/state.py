@@ -67,10 +67,11 @@ class AppState:
 class Exchange:
     """One request and its answer. Kept in the environ and not in ``g``, which can outlive a request."""
 
-    __slots__ = ("answered", "outcome", "required", "state", "user")
+    __slots__ = ("answered", "environ", "outcome", "required", "state", "user")
 
-    def __init__(self, state: AppState) -> None:
+    def __init__(self, state: AppState, environ: dict[str, Any]) -> None:
         self.state = state
+        self.environ = environ
         self.outcome: Outcome | None = None
         """None until somebody asks."""
         self.user: Any = NOT_LOADED
@@ -90,7 +91,7 @@ def app_state() -> AppState:
 
 def new_exchange(environ: dict[str, Any], state: AppState) -> Exchange:
     """Open the exchange of a request; an app mounted in another one has its own."""
-    exchange = environ[_EXCHANGE] = Exchange(state)
+    exchange = environ[_EXCHANGE] = Exchange(state, environ)
     return exchange
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from .clock import from_ms
 from .devices import Description
 from .engine import Database
-from .errors import StoreUnavailable
+from .errors import DuplicateRow, StoreUnavailable
 from .long_token import new_id
 from .records import Context, Device, EndReason, LongSession
 from .tables import Tables
@@ -74,7 +73,7 @@ class Store:
         }
         try:
             self.database.run(lambda connection: connection.execute(insert(self._device), row))
-        except IntegrityError:  # the same browser signed in twice at once
+        except DuplicateRow:  # the same browser signed in twice at once
             return self.database.run(lambda connection: connection.execute(wanted).scalar_one()), False
         return device_id, True
 
@@ -252,7 +251,7 @@ class Store:
 
         try:
             return self.database.run(forget)
-        except IntegrityError as error:  # a device was signed in on between the two statements
+        except DuplicateRow as error:  # a device was signed in on between the two statements
             raise StoreUnavailable("a device came back to use while it was being deleted; run cleanup again") from error
 
     def count_live(self, now: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 
-from .current import current_outcome, current_session, presented_tokens, resolve, unauthenticated
+from .current import current_session, find_outcome, presented_tokens, refresh, unauthenticated
 from .guards import login_required, logout_user
 from .origin import safe_next
 from .problems import BadRequestProblem, is_navigation
@@ -34,7 +34,7 @@ def blueprint(settings: Settings) -> Blueprint:
         routes.add_url_rule(prefix + rule, endpoint, view, methods=[method])
 
     add("", "who_am_i", who_am_i, "GET")
-    add("/refresh", "refresh", refresh)
+    add("/refresh", "refresh", refresh_short)
     add("/logout", "logout", logout)
     add("/devices", "devices", devices, "GET")
     add("/devices/<device_id>/name", "rename_device", rename_device)
@@ -53,12 +53,11 @@ def who_am_i() -> Response:
     return jsonify(_who(current_session._short))
 
 
-def refresh() -> Any:
+def refresh_short() -> Any:
     """A new short session from the long one, also while the old one is still good; 401 when there is none."""
-    current_outcome()  # the origin is checked, and a bearer token is no way in here
     exchange = current_exchange()
-    if isinstance(exchange.outcome, Active):
-        exchange.outcome = resolve(exchange, presented_tokens(exchange), renew=True)
+    if isinstance(find_outcome(exchange), Active):  # the origin was checked by it
+        exchange.outcome = refresh(exchange, presented_tokens(exchange))
     if not isinstance(exchange.outcome, Refreshed):
         return unauthenticated()
     short = exchange.outcome.short
