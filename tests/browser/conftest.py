@@ -1,0 +1,41 @@
+"""Fixtures of the browser tests: servers to talk to, and no page that fails unseen.
+
+The browser itself, or the reason why there is none, comes from tests/conftest.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from tests.browser.servers import Server
+
+Serve = Callable[..., Server]
+PATIENCE = 10_000
+"""Milliseconds a page has for what it is waited for."""
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[Serve]:
+    """``serve("demo_site", FLASK_X="…")`` runs a module as a server until the tests are over."""
+    with ExitStack() as at_the_end:
+
+        def serve(module: str, **env: str) -> Server:
+            server = Server(module, tmp_path_factory.mktemp("server") / "server.log", env)
+            at_the_end.callback(server.stop)
+            return server
+
+        yield serve
+
+
+@pytest.fixture
+def context(context: BrowserContext) -> Iterator[BrowserContext]:
+    """pytest-playwright's, impatient, and strict: a script error nobody caught in any of its pages fails the test."""
+    context.set_default_timeout(PATIENCE)
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    yield context
+    assert errors == []
