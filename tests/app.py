@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import DeclarativeBase
 
 from flask_corbado_session import (
@@ -113,17 +113,23 @@ def rows_of(app: Flask) -> Rows:
 
 
 class Statements(list[str]):
-    """The statements of the library's own engine."""
+    """What an engine was asked to run."""
 
-    def of(self, *beginnings: str) -> list[str]:
-        """Those that begin so."""
-        return [each for each in self if each.startswith(beginnings)]
+    @property
+    def verbs(self) -> list[str]:
+        """The first word of each."""
+        return [each.split()[0] for each in self]
+
+
+def statements(app: Flask) -> AbstractContextManager[Statements]:
+    """Every statement the library's own engine runs meanwhile, from any thread. Connecting is not counted."""
+    return statements_of(rows_of(app).database.engine)
 
 
 @contextmanager
-def statements(app: Flask) -> Iterator[Statements]:
-    """Every statement the library's engine runs meanwhile, from any thread. Connecting is not counted."""
-    engine, seen, lock = rows_of(app).database.engine, Statements(), threading.Lock()
+def statements_of(engine: Engine) -> Iterator[Statements]:
+    """Every statement of this engine meanwhile."""
+    seen, lock = Statements(), threading.Lock()
 
     def remember(_c: Any, _k: Any, statement: str, *_: Any) -> None:
         with lock:

@@ -1,0 +1,92 @@
+"""The rules without Flask: lifecycle and overview on a real database, with a clock that moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import MetaData, make_url
+
+from flask_corbado_session.clock import Clock
+from flask_corbado_session.ended_set import EndedSet
+from flask_corbado_session.engine import Database
+from flask_corbado_session.keys import SecretKeys
+from flask_corbado_session.lifecycle import Lifecycle, Loaders, Presented, ShortSessions
+from flask_corbado_session.overview import Overview
+from flask_corbado_session.records import Refreshed, Started
+from flask_corbado_session.rotation import Rotation
+from flask_corbado_session.settings import Settings
+from flask_corbado_session.short_token import ShortTokenVerifier
+from flask_corbado_session.store import Store
+from flask_corbado_session.tables import Tables, tables_in
+from flask_corbado_session.testing import MovingClock
+
+SECRET = "a secret of the tests, long enough"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Rules:
+    """One process's rules; ``sender`` is what its signals are sent by."""
+
+    clock: MovingClock
+    settings: Settings
+    database: Database
+    tables: Tables
+    store: Store
+    ended: EndedSet
+    shorts: ShortSessions
+    lifecycle: Lifecycle
+    overview: Overview
+    loaders: Loaders
+    sender: object = field(default_factory=object)
+
+    def start(self, user_id: str = "alice", presented: Presented | None = None, **given: Any) -> Started:
+        """Sign in as a browser that says nothing of itself."""
+        how: dict[str, Any] = {"persistent": True, "claims": {}, "amr": ("pwd",)} | given
+        return self.lifecycle.start(user_id, presented or Presented(), **how)
+
+    def refresh(self, long_token: str, **presented: Any) -> Any:
+        """What comes of a request whose short session is gone."""
+        return self.lifecycle.resolve(Presented(long=[long_token], **presented))
+
+    def warm(self) -> None:
+        """Bring the ended set up to date now, so that what follows is counted without it."""
+        self.ended.bring_up_to_date()
+
+
+def rules_on(
+    database_url: str,
+    clock: MovingClock | None = None,
+    secrets: tuple[str, ...] = (SECRET,),
+    **config: Any,
+) -> Rules:
+    """The rules of one process; the tables are made where they are missing."""
+    moving = clock or MovingClock(NOON)
+    time = Clock(moving)
+    settings = Settings.from_config({f"CORBADO_SESSION_{name}": value for name, value in config.items()})
+    metadata = MetaData()
+    tables = tables_in(metadata)
+    database = Database(lambda: (make_url(database_url), _no_options()), metadata)
+    metadata.create_all(database.engine)
+    store, keys, sender, loaders = Store(database, tables), SecretKeys(secrets), object(), Loaders()
+    ended = EndedSet(store.ended_since, time, settings.revocation_interval, settings.short_lifetime)
+    shorts = ShortSessions(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, time)
+    rotation = Rotation(database, tables, settings.idle_lifetime)
+    lifecycle = Lifecycle(settings, time, keys, secrets, shorts, store, rotation, loaders, sender)
+    overview = Overview(settings, time, store, ended, sender)
+    parts = (moving, settings, database, tables, store, ended, shorts, lifecycle, overview, loaders, sender)
+    return Rules(*parts)
+
+
+def presented(of: Started | Refreshed, *, short: bool = True, **more: Any) -> Presented:
+    """What a browser sends that got this answer; ``short=False`` once the short session's cookie has run out."""
+    long = [of.long_token] if of.long_token is not None else []
+    device = [of.device_token] if isinstance(of, Started) else []
+    return Presented(short=[of.short_token] if short else [], long=long, device=device, **more)
+
+
+def _no_options() -> Mapping[str, Any]:
+    return {}
