@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check lint format bench clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -23,7 +23,9 @@ test: $(STAMP) ## Run all tests; those in a browser are skipped where no Chromiu
 	$(BIN)/python -m pytest tests/browser || status=$$?; \
 	exit $$status
 
-check: $(STAMP) ## Check format, lint and types
+check: lint test ## Check format, lint and types, then run all tests
+
+lint: $(STAMP) ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -1,8 +1,8 @@
 """``make bench``: every figure is a ratio to the bare view, measured in the same run.
 
-Time is the least of several rounds, taken in turn. Instructions are counted by ``valgrind --tool=callgrind`` where it is
-installed: they repeat, whatever else the machine does. Each case runs in two processes that differ in the number of
-requests alone, and the difference is what a request costs.
+Time is the least of several rounds, taken in turn. Instructions are counted by ``valgrind --tool=callgrind`` where it
+is installed: they repeat, whatever else the machine does. Each case runs in two processes that differ in the number
+of requests alone, and the difference is what a request costs.
 """
 
 from __future__ import annotations

@@ -1,0 +1,44 @@
+"""What the README and docs/ show runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests.documents import DOCUMENTS, ROOT, run_examples
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> None:
+    """What the examples read from the environment."""
+    monkeypatch.setenv("FLASK_SECRET_KEY", "docs: 5f0c7f6f3d0b4f1f9a55d3f2")
+    monkeypatch.setenv("FLASK_SQLALCHEMY_DATABASE_URI", sqlite_url)
+
+
+def run(path: Path) -> dict[str, Any]:
+    """The namespace of a document whose app checks passwords by believing them."""
+    return run_examples(path, check_password=lambda form: form["email"])
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_python_block_of_the_document_runs(path: Path) -> None:
+    run(path)
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_app_of_the_readme_signs_in_refreshes_and_signs_out() -> None:
+    names = run(ROOT / "README.md")
+    app: Flask = names["app"]
+    with app.app_context():
+        names["db"].create_all()
+    browser = app.test_client()
+    assert browser.get("/dashboard").status_code == 401
+    assert browser.post("/sign-in?next=/dashboard", data={"email": "alice"}).location == "/dashboard"
+    browser.delete_cookie("__Host-cbo_short_session")
+    assert browser.get("/dashboard").text.startswith("alice, until 20")
+    assert browser.post("/sign-out").location == "/"
+    assert browser.get("/dashboard").status_code == 401
