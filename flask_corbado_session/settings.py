@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .errors import SettingsError
 
@@ -135,9 +135,26 @@ def _url_prefix(value: Any) -> str:
 
 
 def _url(value: Any) -> str:
-    parts = urlsplit(value) if isinstance(value, str) else None
+    parts = _split_url(value)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("an http or https URL")
+    return str(value)
+
+
+def _split_url(value: Any) -> SplitResult | None:
+    try:
+        return urlsplit(value) if isinstance(value, str) and value.isprintable() and " " not in value else None
+    except ValueError:
+        return None
+
+
+def _domain(value: Any) -> str:
+    try:
+        name = value.removeprefix(".").encode("idna").decode() if isinstance(value, str) else ""
+    except UnicodeError:
+        name = ""
+    if not name.replace("-", "").replace(".", "").isalnum():
+        raise ValueError('a host name such as "example.com", without scheme or port')
     return str(value)
 
 
@@ -150,9 +167,9 @@ def _origins(value: Any) -> frozenset[str]:
 
 
 def _is_origin(value: Any) -> bool:
-    if not isinstance(value, str) or not value.isascii() or "*" in value:
+    parts = _split_url(value)
+    if parts is None or not value.isascii() or "*" in value or "@" in value or not parts.hostname:
         return False
-    parts = urlsplit(value)
     return parts.scheme in ("http", "https") and value.lower() == f"{parts.scheme}://{parts.netloc.lower()}"
 
 
@@ -168,7 +185,7 @@ _RULES: dict[str, Rule] = {
     "jwks_url": (None, _optional(_url)),
     "revocations_url": (None, _optional(_url)),
     "cookie_secure": (True, _flag),
-    "cookie_domain": (None, _optional(_text)),
+    "cookie_domain": (None, _optional(_domain)),
     "cookie_samesite": ("Lax", _samesite),
     "short_cookie": (None, _optional(_cookie_name)),
     "long_cookie": (None, _optional(_cookie_name)),
@@ -188,11 +205,12 @@ assert list(_RULES) == [each.name for each in fields(Settings)]
 
 
 def _refuse_unknown(config: Mapping[str, Any]) -> None:
-    known = [PREFIX + name.upper() for name in _RULES]
-    for key in config:
-        if str(key).startswith(PREFIX) and key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    known = [name.upper() for name in _RULES]
+    for key in map(str, config):
+        name = key.removeprefix(PREFIX)
+        if key.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {PREFIX}{near[0]}?" if near else f"known are {', '.join(PREFIX + n for n in known)}"
             raise SettingsError(f"{key} is no setting of flask-corbado-session; {hint}")
 
 
@@ -215,9 +233,8 @@ def _cookie_prefix(secure: bool, domain: str | None) -> str:
 def _check_together(settings: Settings) -> None:
     """The rules that bind two settings."""
     least = settings.short_lifetime + HOLD_MARGIN
-    for name in ("idle_lifetime", "long_lifetime"):
-        if getattr(settings, name) < least:
-            key = "IDLE_TIMEOUT" if name == "idle_lifetime" else "LONG_LIFETIME"
+    for key, lifetime in (("LONG_LIFETIME", settings.long_lifetime), ("IDLE_TIMEOUT", settings.idle_timeout)):
+        if lifetime is not None and lifetime < least:
             raise SettingsError(
                 f"{PREFIX}{key} must be at least CORBADO_SESSION_SHORT_LIFETIME + 60 seconds"
                 f" ({least.total_seconds():g} seconds), or parallel requests could be signed out"
