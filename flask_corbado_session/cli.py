@@ -11,11 +11,14 @@ from flask.cli import AppGroup, with_appcontext
 
 from .errors import StoreUnavailable, UnknownSession
 from .keys import weakness
+from .keys_cli import group as keys_group
+from .keys_cli import key_risks
 from .records import LongSession
 from .state import app_state
 from .tables import DEVICE, SESSION
 
 group = AppGroup("corbado-session", help="Long sessions: the tables, who is signed in, revoking, cleaning up.")
+group.add_command(keys_group)
 
 
 @group.command("init-db")
@@ -94,6 +97,7 @@ def risky_settings() -> list[str]:
     weak = weakness(current_app.config.get("SECRET_KEY"))
     if weak is not None:
         risks.append(f"SECRET_KEY {weak}: make one with `python -c 'import secrets; print(secrets.token_hex())'`")
+    risks += key_risks()
     if not settings.cookie_secure:
         risks.append("CORBADO_SESSION_COOKIE_SECURE is False: serve https and remove it")
     if settings.cookie_samesite == "None":

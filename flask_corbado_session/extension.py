@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
 
-from . import cli, cookies, views
+from . import cli, cookies, views, well_known
 from .clock import Clock
 from .current import (
     check_origin,
@@ -25,6 +25,7 @@ from .engine import Database, is_in_memory
 from .errors import SettingsError, StoreUnavailable, UnknownSession
 from .guards import logout_user
 from .keys import KeyRing, SecretKeys, weakness
+from .keys_cli import key_ring
 from .lifecycle import Lifecycle, Loaders, ShortSessions
 from .origin import safe_next
 from .overview import Overview
@@ -71,11 +72,13 @@ class CorbadoSession:
         settings = Settings.from_config(app.config)
         clock = Clock()
         secrets = _secret_keys(app)
-        keys = SecretKeys(secrets)
+        keys = key_ring(app, settings, clock) or SecretKeys(secrets)
         state = self._state(app, db, settings, clock, keys, secrets)
         app.extensions[EXTENSION] = state
         app.wsgi_app = cookies.wrap(app.wsgi_app, state)  # type: ignore[method-assign, assignment]
-        app.register_blueprint(views.blueprint(settings))
+        routes = views.blueprint(settings)
+        well_known.add_routes(routes, keys)
+        app.register_blueprint(routes)
         app.cli.add_command(cli.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
         app.jinja_env.filters["corbado_session_ago"] = ago
