@@ -22,9 +22,11 @@ def main() -> None:
     app = create_app()
     app.debug = False
     port = os.environ.get("PORT", "8000")
+    if not port.isdecimal() or int(port) not in range(1, 65536):
+        sys.exit(f"PORT must be a number from 1 to 65535, not {port!r}.")
     try:
         server = create_server(app, host="127.0.0.1", port=int(port), threads=8, ident=None)
-    except (OSError, ValueError, OverflowError) as error:
+    except OSError as error:
         sys.exit(f"cannot listen on port {port}: {error}. Set PORT to a free one, such as PORT=8080.")
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

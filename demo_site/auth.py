@@ -6,12 +6,13 @@ from typing import Any
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from flask_corbado_session import current_session, login_user, logout_user
 
 from .extensions import limiter, sessions
-from .models import EMAIL_LENGTH, Prepared, User, add_user, check_password, normalise_email, wrong_password
+from .models import EMAIL_LENGTH, Prepared, User, add_user, check_password, normalise_email, remove_user, wrong_password
 
 blueprint = Blueprint("auth", __name__)
 
@@ -49,7 +50,13 @@ def sign_up() -> ResponseReturnValue:
     user = None if email is None or errors else add_user(email, password)
     if user is None:
         return _form("sign_up.html", errors or {"email": "There is an account with this address already."}), 422
-    return _welcome(user)
+    try:
+        return _welcome(user)
+    except (
+        HTTPException
+    ):  # a foreign page sent it, or the sessions' database is down: nothing is done, as the answer says
+        remove_user(user)
+        raise
 
 
 @blueprint.post("/sign-out")

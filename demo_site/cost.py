@@ -91,7 +91,7 @@ def _latest() -> Latest:
 
 def time_left(seconds: float) -> str:
     """Seconds in their two greatest units: "14 min 32 s"; the script that counts on writes them the same way."""
-    rest = int(seconds)
+    rest = max(int(seconds), 0)
     words: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         count, rest = divmod(rest, size)

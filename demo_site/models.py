@@ -95,6 +95,12 @@ def add_user(email: str, password: str) -> User | None:
     return user
 
 
+def remove_user(user: User) -> None:
+    """Take a user back."""
+    db.session.delete(user)
+    db.session.commit()
+
+
 def prepare() -> None:
     """Make what is missing: the tables and the prepared user."""
     decoy_hash()
