@@ -60,6 +60,7 @@ def generate(alg: SigningAlgorithm) -> None:
     "--in",
     "minutes",
     type=click.IntRange(LEAST_MINUTES, 365 * 24 * 60),
+    metavar="MINUTES",
     default=LEAST_MINUTES,
     show_default=True,
     help="Minutes until the new key signs, so that every verifier has fetched it by then.",

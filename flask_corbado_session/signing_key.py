@@ -116,7 +116,7 @@ def read_jwk(jwk: object) -> SigningKey:
     private = _load(jwk, algorithm)
     public_jwk = _as_jwk(algorithm, private.public_key())
     if any(jwk[name] != value for name, value in public_jwk.items()):
-        raise ValueError("has public members that do not belong to its private ones")
+        raise ValueError(f"is no usable {algorithm} key")
     key = Key(kid, algorithm, private.public_key(), private)
     named = {"kid": kid, "alg": algorithm, "use": "sig"}
     signs_from, published_until = _read_times(jwk)
@@ -143,7 +143,7 @@ def _check_shape(jwk: dict[str, Any]) -> SigningAlgorithm:
 
 
 def _load(jwk: dict[str, Any], algorithm: Algorithms) -> Any:
-    """cryptography checks that the parts of a private key belong together; of Ed25519 our caller does."""
+    """The private key; that the public members are its own, in their one spelling, is for our caller to see."""
     members = {name: jwk[name] for name in (*_PUBLIC[jwk["kty"]], *_PRIVATE) if name in jwk}
     try:
         private = Key("", algorithm, None).implementation.from_jwk(members)
