@@ -6,6 +6,7 @@ from .current import current_session, current_user
 from .errors import InvalidShortSession, SettingsError
 from .extension import ANY_USER, CorbadoSession
 from .guards import login_required, login_user, logout_user
+from .key_rotation import generate as generate_keys
 from .problems import SessionNotFound as NotFound
 from .records import AnonymousUser, Context, Device, LongSession, SessionUser, ShortSession
 from .signals import (
@@ -16,6 +17,7 @@ from .signals import (
     session_revoked,
     session_started,
 )
+from .verifier import ShortSessionVerifier
 
 __version__ = "0.1.0"
 
@@ -31,9 +33,11 @@ __all__ = [
     "SessionUser",
     "SettingsError",
     "ShortSession",
+    "ShortSessionVerifier",
     "current_session",
     "current_user",
     "device_added",
+    "generate_keys",
     "login_required",
     "login_user",
     "logout_user",

@@ -28,10 +28,13 @@ from .records import (
     ShortSession,
     Started,
 )
-from .state import NOT_LOADED, AppState, Exchange, current_exchange
+from .state import EXTENSION, NOT_LOADED, AppState, Exchange, current_exchange
 
 log = logging.getLogger("flask_corbado_session")
 _EXEMPT = "_corbado_session_csrf_exempt"
+SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "refresh", "logout"))
+"""What a single-page app on another host may call (``CORS_ORIGINS``)."""
+
 _NOBODY = AnonymousUser()
 
 
@@ -56,6 +59,8 @@ def _find(exchange: Exchange) -> Outcome:
     state, environ = exchange.state, exchange.environ
     if "HTTP_AUTHORIZATION" in environ and (bearer := bearer_token()) is not None:
         return state.shorts.bearer(bearer)
+    if not state.reads_cookies:
+        return Anonymous()
     cookies = request.cookies
     tokens = cookies.getlist(state.settings.short_cookie)
     if not tokens and state.settings.long_cookie not in cookies:
@@ -105,12 +110,14 @@ def _is_static() -> bool:
     return endpoint is not None and (endpoint == "static" or endpoint.endswith(".static"))
 
 
-def check_origin(state: AppState, *, also: frozenset[str] = frozenset()) -> None:
-    """Refuse an unsafe request of a foreign page, before anything is read; ``also`` are origins this route allows."""
+def check_origin(state: AppState) -> None:
+    """Refuse an unsafe request of a foreign page, before anything is read."""
     method = request.method
     if method in SAFE_METHODS or bearer_token() is not None:
         return
-    headers, trusted = request.headers, state.settings.trusted_origins | also
+    headers, trusted = request.headers, state.settings.trusted_origins
+    if request.endpoint in SHARED_ENDPOINTS:
+        trusted |= state.settings.cors_origins
     if not is_foreign(method, headers.get("Sec-Fetch-Site"), headers.get("Origin"), request.host, trusted):
         return
     view = current_app.view_functions.get(request.endpoint or "")

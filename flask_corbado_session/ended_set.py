@@ -16,6 +16,9 @@ log = logging.getLogger("flask_corbado_session")
 LONGEST_WAIT = 0.25
 """Seconds a request waits for another one's query before the last set serves it."""
 
+FEED_AGE = timedelta(milliseconds=200)
+"""How old the set may be that services which only verify are told."""
+
 _NOTHING = timedelta(0)
 OVERLAP = 60_000
 """Milliseconds each query looks back beyond the last one, for clocks that differ and commits that came late."""
@@ -37,6 +40,7 @@ class EndedSet:
         self._keep = lifetime_ms(short_lifetime) + OVERLAP
         self._ended: dict[str, int] = {}
         self._known_until = 0
+        self._failing = False
         self._asked_at = clock.now() - 2 * interval
         self._lock = threading.Lock()
 
@@ -49,28 +53,37 @@ class EndedSet:
     def add(self, session_ids: Iterable[str]) -> None:
         """What this process ended itself it knows at once."""
         now = to_ms(self._clock.now())
-        self._ended |= dict.fromkeys(session_ids, now)
+        self._ended.update(dict.fromkeys(session_ids, now))
 
-    def since(self, at: int) -> list[str]:
-        """The ids known to have ended after ``at`` (milliseconds), for services that only verify."""
-        return sorted(session_id for session_id, ended_at in dict(self._ended).items() if ended_at > at)
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last question went unanswered, so that an older set serves."""
+        return self._failing
 
-    def bring_up_to_date(self) -> None:
+    def since(self, at: int, limit: int) -> tuple[list[str], int]:
+        """The first ``limit`` ids known to have ended after ``at`` (milliseconds), and the time they reach up to."""
+        self.bring_up_to_date(FEED_AGE)
+        known = sorted((ended_at, session_id) for session_id, ended_at in self._ended.copy().items() if ended_at > at)
+        until = known[limit - 1][0] if len(known) > limit else max(at, self._known_until)
+        return [session_id for _, session_id in known[:limit]], until
+
+    def bring_up_to_date(self, age: timedelta | None = None) -> None:
         """Ask, if the set is older than the interval; if somebody else is asking, wait for him, 250 ms at most."""
-        if not self._is_old():
+        age = self._interval if age is None else min(age, self._interval)
+        if not self._is_older(age):
             return
         if self._lock.acquire(blocking=False):
             try:
-                if self._is_old():
+                if self._is_older(age):
                     self._ask()
             finally:
                 self._lock.release()
         elif self._lock.acquire(timeout=LONGEST_WAIT):
             self._lock.release()
 
-    def _is_old(self) -> bool:
+    def _is_older(self, age: timedelta) -> bool:
         # also after a clock was set back
-        return not _NOTHING <= self._clock.now() - self._asked_at < self._interval
+        return not _NOTHING <= self._clock.now() - self._asked_at < age
 
     def _ask(self) -> None:
         asked_at = self._clock.now()
@@ -81,9 +94,12 @@ class EndedSet:
         except StoreUnavailable as error:
             log.warning("the sessions ended meanwhile could not be asked for, the last known set serves: %s", error)
             self._asked_at = self._clock.now()
+            self._failing = True
             return
-        # replaced, not changed: requests read it without a lock
-        kept = {session_id: at for session_id, at in self._ended.items() if at > oldest}
-        self._ended = kept | dict(found)
+        # changed in place, not replaced: what another request adds meanwhile must not be lost
+        self._ended.update(found)
+        for session_id in [session_id for session_id, at in self._ended.copy().items() if at <= oldest]:
+            self._ended.pop(session_id, None)
         self._known_until = now
+        self._failing = False
         self._asked_at = asked_at

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
 
-from . import cli, cookies, views, well_known
-from .clock import Clock
+from . import cli, cookies, views, wiring
 from .current import (
     check_origin,
     current_session,
@@ -20,22 +19,15 @@ from .current import (
     load_user,
     unavailable,
 )
-from .ended_set import EndedSet
-from .engine import Database, is_in_memory
-from .errors import SettingsError, StoreUnavailable, UnknownSession
+from .errors import StoreUnavailable, UnknownSession
 from .guards import logout_user
-from .keys import KeyRing, SecretKeys, weakness
-from .keys_cli import key_ring
-from .lifecycle import Lifecycle, Loaders, ShortSessions
+from .lifecycle import Loaders
 from .origin import safe_next
 from .overview import Overview
 from .problems import SessionNotFound
 from .records import Device, EndReason, LongSession, SignedOut
-from .rotation import Rotation
 from .settings import Settings
-from .short_token import ShortTokenVerifier
-from .state import EXTENSION, AppState, Callbacks, Rows, app_state, current_exchange
-from .store import Store
+from .state import EXTENSION, Callbacks, app_state, current_exchange
 from .tables import tables_in
 from .words import ago
 
@@ -67,18 +59,17 @@ class CorbadoSession:
             tables_in(db.metadata)
 
     def init_app(self, app: Flask, db: SQLAlchemy | None = None) -> None:
-        """Read and check the settings, and wire hooks, routes, commands and Jinja globals. Touches no database."""
+        """Read and check the settings, and wire routes, commands and Jinja globals. Touches no database."""
         db = db or self._db
         settings = Settings.from_config(app.config)
-        clock = Clock()
-        secrets = _secret_keys(app)
-        keys = key_ring(app, settings, clock) or SecretKeys(secrets)
-        state = self._state(app, db, settings, clock, keys, secrets)
+        if db is None:
+            state = wiring.verifying(app, settings, self._callbacks, self)
+        else:
+            loaders = Loaders(self._user_exists, self._claims)
+            state = wiring.on_database(app, db, settings, self._callbacks, loaders, self)
         app.extensions[EXTENSION] = state
         app.wsgi_app = cookies.wrap(app.wsgi_app, state)  # type: ignore[method-assign, assignment]
-        routes = views.blueprint(settings)
-        well_known.add_routes(routes, keys)
-        app.register_blueprint(routes)
+        app.register_blueprint(views.blueprint(state))
         app.cli.add_command(cli.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
         app.jinja_env.filters["corbado_session_ago"] = ago
@@ -86,29 +77,6 @@ class CorbadoSession:
             log.warning(
                 "CORBADO_SESSION_COOKIE_SECURE is False: cookies travel in the clear; fine for development only"
             )
-
-    def _state(
-        self,
-        app: Flask,
-        db: SQLAlchemy | None,
-        settings: Settings,
-        clock: Clock,
-        keys: KeyRing,
-        secrets: list[str | bytes],
-    ) -> AppState:
-        verifier = ShortTokenVerifier(keys, settings.issuer, settings.audience)
-        if db is None:
-            raise SettingsError("CorbadoSession() needs a db: CorbadoSession(db), or init_app(app, db)")
-        tables = tables_in(db.metadata)
-        database = Database(lambda: _locate(app, db), db.metadata)
-        store = Store(database, tables)
-        ended = EndedSet(store.ended_since, clock, settings.revocation_interval, settings.short_lifetime)
-        shorts = ShortSessions(verifier, ended, clock)
-        rotation = Rotation(database, tables, settings.idle_lifetime)
-        loaders = Loaders(self._user_exists, self._claims)
-        lifecycle = Lifecycle(settings, clock, keys, secrets, shorts, store, rotation, loaders, app)
-        overview = Overview(settings, clock, store, ended, app)
-        return AppState(settings, clock, keys, shorts, self._callbacks, Rows(database, lifecycle, overview), self)
 
     # ---- what the app is asked
 
@@ -229,29 +197,3 @@ def _asked(work: Callable[[], T]) -> T:
         raise SessionNotFound from error
     except StoreUnavailable as error:
         raise unavailable(error) from error
-
-
-def _secret_keys(app: Flask) -> list[str | bytes]:
-    """``SECRET_KEY`` first, then the fallbacks; a weak one stops an app that is neither debugged nor tested."""
-    secret = app.config.get("SECRET_KEY")
-    weak = weakness(secret)
-    if weak is not None and (not secret or not (app.debug or app.testing)):
-        raise SettingsError(
-            f"SECRET_KEY {weak}; make one with `python -c 'import secrets; print(secrets.token_hex())'` "
-            "and keep it out of the source"
-        )
-    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
-    return [secret, *fallbacks]
-
-
-def _locate(app: Flask, db: SQLAlchemy) -> tuple[Any, Mapping[str, Any]]:
-    """The URL and options of the app's default engine."""
-    if "sqlalchemy" not in app.extensions:
-        raise RuntimeError("the app's Flask-SQLAlchemy is not set up: call db.init_app(app)")
-    with app.app_context():
-        url = db.engine.url
-    if is_in_memory(url) and not app.testing:
-        log.warning(
-            "the database is in memory: the long sessions are kept in one of their own and end with the process"
-        )
-    return url, app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}

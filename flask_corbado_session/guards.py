@@ -62,8 +62,10 @@ def _refusal_rechecked() -> Any:
     exchange = current_exchange()
     outcome = find_outcome(exchange)
     if isinstance(outcome, Active):
-        session_id = outcome.short.session_id
+        session_id, ended = outcome.short.session_id, exchange.state.shorts.ended
         try:
+            if ended is not None and ended.is_failing:
+                raise StoreUnavailable("the row could not be read again: the database did not answer just now")
             alive = session_id is not None and exchange.state.with_rows().lifecycle.is_alive(session_id)
         except StoreUnavailable as error:
             raise unavailable(error) from error

@@ -144,8 +144,9 @@ class ShortTokenVerifier:
         algorithm = header.get("alg")
         if algorithm not in _ALGORITHMS:
             raise InvalidShortSession("algorithm", f"expected one of {', '.join(_ALGORITHMS)}, not {_shown(algorithm)}")
-        if self._own and header.get("typ") != "JWT":
-            raise InvalidShortSession("malformed", f"expected the type 'JWT', not {_shown(header.get('typ'))}")
+        kind = header.get("typ")
+        if kind != "JWT" and (self._own or kind is not None):
+            raise InvalidShortSession("malformed", f"expected the type 'JWT', not {_shown(kind)}")
         kid = header.get("kid")
         if not isinstance(kid, str) or not 1 <= len(kid) <= 256:
             raise InvalidShortSession("unknown_key", f"expected a kid of 1 to 256 characters, not {_shown(kid)}")

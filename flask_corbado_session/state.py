@@ -50,6 +50,8 @@ class AppState:
     shorts: ShortSessions
     callbacks: Callbacks
     rows: Rows | None
+    reads_cookies: bool
+    """False in a service that only verifies and has been told no cookie: there a session comes as bearer alone."""
     extension: Any
     """The instance itself, for the routes, which offer what its methods do."""
     told: set[str] = field(default_factory=set)

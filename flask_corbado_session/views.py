@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 
-from .current import current_session, find_outcome, presented_tokens, refresh, unauthenticated
+from . import cors, well_known
+from .current import bearer_token, current_session, find_outcome, presented_tokens, refresh, unauthenticated
 from .guards import login_required, logout_user
 from .origin import safe_next
 from .problems import BadRequestProblem, is_navigation
 from .records import Active, Device, LongSession, Refreshed, ShortSession
-from .settings import Settings
-from .state import EXTENSION, app_state, current_exchange
+from .state import EXTENSION, AppState, app_state, current_exchange
+
+_FEED_LIMIT = 20_000
 
 
-def blueprint(settings: Settings) -> Blueprint:
+def blueprint(state: AppState) -> Blueprint:
     """The extension's blueprint for one app; its rows under the prefix are absent when that is None."""
-    prefix = settings.url_prefix
+    settings, prefix = state.settings, state.settings.url_prefix
     routes = Blueprint(
         EXTENSION,
         __name__,
@@ -27,6 +30,7 @@ def blueprint(settings: Settings) -> Blueprint:
         static_folder="static" if prefix else None,
         static_url_path=f"{prefix}/static" if prefix else None,
     )
+    well_known.add_routes(routes, state.keys)
     if prefix is None:
         return routes
 
@@ -34,6 +38,10 @@ def blueprint(settings: Settings) -> Blueprint:
         routes.add_url_rule(prefix + rule, endpoint, view, methods=[method])
 
     add("", "who_am_i", who_am_i, "GET")
+    if settings.cors_origins:
+        routes.after_request(partial(cors.share, settings.cors_origins))
+    if state.rows is None:
+        return routes
     add("/refresh", "refresh", refresh_short)
     add("/logout", "logout", logout)
     add("/devices", "devices", devices, "GET")
@@ -41,6 +49,7 @@ def blueprint(settings: Settings) -> Blueprint:
     add("/devices/<device_id>/revoke", "revoke_device", revoke_device)
     add("/<session_id>/revoke", "revoke_session", revoke_session)
     add("/revoke-others", "revoke_others", revoke_others)
+    add("/revocations", "revocations", revocations, "GET")
     return routes
 
 
@@ -56,12 +65,28 @@ def who_am_i() -> Response:
 def refresh_short() -> Any:
     """A new short session from the long one, also while the old one is still good; 401 when there is none."""
     exchange = current_exchange()
-    if isinstance(find_outcome(exchange), Active):  # the origin was checked by it
-        exchange.outcome = refresh(exchange, presented_tokens(exchange))
-    if not isinstance(exchange.outcome, Refreshed):
+    outcome = find_outcome(exchange)  # which checks the origin
+    if isinstance(outcome, Active) and bearer_token() is None:
+        outcome = exchange.outcome = refresh(exchange, presented_tokens(exchange))
+    if not isinstance(outcome, Refreshed):
         return unauthenticated()
-    short = exchange.outcome.short
-    return jsonify(expires_at=_iso(short.expires_at), claims=_claims(short))
+    short = outcome.short
+    answer = {"expires_at": _iso(short.expires_at), "claims": _claims(short)}
+    if request.headers.get("Origin") in app_state().settings.cors_origins:
+        answer["token"] = outcome.short_token  # its page can't read the cookie, and holds this in memory only
+    return jsonify(answer)
+
+
+def revocations() -> Response:
+    """The ids ended after ``since`` (milliseconds), and ``until`` when that is known: open, for it is ids alone."""
+    since = request.args.get("since", "0")
+    if not (since.isascii() and since.isdigit() and len(since) <= 15):
+        raise BadRequestProblem("The parameter 'since' must be whole milliseconds since 1970.", field="since")
+    ended_set = app_state().shorts.ended
+    ended, until = ended_set.since(int(since), _FEED_LIMIT) if ended_set is not None else ([], 0)
+    response = jsonify(ended=ended, until=until)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def logout() -> Any:

@@ -1,0 +1,126 @@
+"""The issuer's public keys, as a service that only verifies knows them (RFC 7517, over HTTP)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWKSet
+from jwt.exceptions import PyJWTError
+
+from .errors import StoreUnavailable
+from .keys import Algorithms, Key
+from .remote import TIMEOUT, SingleFlight, fetch_json
+
+log = logging.getLogger("flask_corbado_session")
+
+FRESH = 240.0
+"""Seconds after which known keys are looked for again, in the background; well under the ten minutes a new key is
+published ahead of its first signature."""
+STALE = 24 * 3600.0
+"""Seconds for which known keys serve while the issuer can't be asked."""
+UNKNOWN_KID = 30.0
+"""Seconds between two fetches for a kid that is not known: anybody can make one up."""
+NO_KEYS = 5.0
+"""Seconds between two tries while there are no keys at all."""
+
+
+class RemoteKeys:
+    """A :class:`KeyRing` that only verifies. Nobody waits for a fetch while a known key serves."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._keys: dict[str, Key] = {}
+        self.version: object = 0
+        self._fetched_at = self._tried_at = float("-inf")
+        self._flight = SingleFlight(self._fetch)
+
+    def signing(self, now: datetime) -> Key:
+        """Never: the private keys are the issuer's."""
+        raise RuntimeError("this app only verifies short sessions; the issuer signs them")
+
+    def find(self, kid: str) -> Key | None:
+        """The key of that id; for an unknown one the issuer is asked, and waited for, at most every 30 s."""
+        age = monotonic() - self._fetched_at
+        if age > FRESH and self._may_try(NO_KEYS):
+            flight = self._flight.start()
+            if age > STALE:
+                flight.wait(TIMEOUT)
+        key = self._known().get(kid)
+        if key is None and self._may_try(UNKNOWN_KID if self._keys else NO_KEYS):
+            self._flight.start().wait(TIMEOUT)
+            key = self._known().get(kid)
+        return key
+
+    def _known(self) -> dict[str, Key]:
+        return self._keys if monotonic() - self._fetched_at <= STALE else {}
+
+    def _may_try(self, interval: float) -> bool:
+        return monotonic() - self._tried_at >= interval
+
+    def _fetch(self) -> None:
+        self._tried_at = monotonic()
+        try:
+            keys = read_keys(fetch_json(self._url))
+        except StoreUnavailable as error:
+            log.warning("the keys of the issuer could not be fetched, those known before serve on: %s", error)
+            return
+        if self._keys.keys() != keys.keys():
+            self.version = object()
+        self._keys, self._fetched_at = keys, monotonic()
+
+
+def read_keys(document: Any) -> dict[str, Key]:
+    """The keys of a JWK set that can verify a short session; what can't be used is passed over (RFC 7517 §5).
+
+    :class:`StoreUnavailable` for a set that can't be right: none usable, or one kid for two keys.
+    """
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise StoreUnavailable("expected a JWK set, an object with a list of keys")
+    found: dict[str, Key] = {}
+    for jwk in listed:
+        key = _read_key(jwk)
+        if key is None:
+            continue
+        if key.kid in found:
+            raise StoreUnavailable(f"the JWK set has two keys of the kid {key.kid[:60]!r}")
+        found[key.kid] = key
+    if not found:
+        raise StoreUnavailable(
+            f"none of the {len(listed)} keys of the JWK set is an RS256, ES256 or EdDSA key with a kid"
+        )
+    return found
+
+
+def _read_key(jwk: Any) -> Key | None:
+    if not isinstance(jwk, dict) or jwk.get("kty") == "oct" or jwk.get("use", "sig") != "sig":
+        return None
+    kid = jwk.get("kid")
+    if not isinstance(kid, str) or not kid:
+        return None
+    try:
+        public = PyJWKSet([{name: value for name, value in jwk.items() if name != "d"}]).keys[0].key
+    except (PyJWTError, ValueError, TypeError, KeyError):
+        return None
+    algorithm = _algorithm(public)
+    if algorithm is None or jwk.get("alg", algorithm) != algorithm:
+        return None
+    return Key(kid, algorithm, public)
+
+
+def _algorithm(public: object) -> Algorithms | None:
+    """The one algorithm a key of this type is bound to."""
+    match public:
+        case RSAPublicKey(key_size=size) if size >= 2048:
+            return "RS256"
+        case EllipticCurvePublicKey(curve=SECP256R1()):
+            return "ES256"
+        case Ed25519PublicKey():
+            return "EdDSA"
+    return None

@@ -1,0 +1,108 @@
+"""Which parts an app is made of: all of them on a database, or those that verify what another host signed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from .clock import Clock
+from .ended_set import EndedSet
+from .engine import Database, is_in_memory
+from .errors import SettingsError
+from .keys import SecretKeys, weakness
+from .keys_cli import key_ring
+from .lifecycle import Lifecycle, Loaders, ShortSessions
+from .overview import Overview
+from .rotation import Rotation
+from .settings import Settings
+from .short_token import ShortTokenVerifier
+from .state import AppState, Callbacks, Rows
+from .store import Store
+from .tables import tables_in
+from .verifier import ShortSessionVerifier
+
+log = logging.getLogger("flask_corbado_session")
+
+
+def on_database(
+    app: Flask, db: SQLAlchemy, settings: Settings, callbacks: Callbacks, loaders: Loaders, extension: object
+) -> AppState:
+    """An app that starts sessions: its keys sign, its rows are asked, its cookies are written."""
+    clock = Clock()
+    secrets = _secret_keys(app)
+    keys = key_ring(app, settings, clock) or SecretKeys(secrets)
+    tables = tables_in(db.metadata)
+    database = Database(lambda: _locate(app, db), db.metadata)
+    store = Store(database, tables)
+    ended = EndedSet(store.ended_since, clock, settings.revocation_interval, settings.short_lifetime)
+    shorts = ShortSessions(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, clock)
+    rotation = Rotation(database, tables, settings.idle_lifetime)
+    rows = Rows(
+        database,
+        Lifecycle(settings, clock, keys, secrets, shorts, store, rotation, loaders, app),
+        Overview(settings, clock, store, ended, app),
+    )
+    return AppState(settings, clock, keys, shorts, callbacks, rows, reads_cookies=True, extension=extension)
+
+
+def verifying(app: Flask, settings: Settings, callbacks: Callbacks, extension: object) -> AppState:
+    """An app without a database: it verifies the issuer's short sessions, which come as bearer.
+
+    Cookies are read only where the app says which: by ``SHORT_COOKIE``, or by the ``COOKIE_DOMAIN`` it shares.
+    """
+    for name in ("ISSUER", "JWKS_URL"):
+        if not app.config.get(f"CORBADO_SESSION_{name}"):
+            raise SettingsError(
+                f"CORBADO_SESSION_{name} must be set where CorbadoSession() has no db: whose "
+                "sessions they are, and where the public keys stand; an app that starts sessions has CorbadoSession(db)"
+            )
+    clock = Clock()
+    verifier = ShortSessionVerifier(
+        issuer=settings.issuer,
+        jwks_url=settings.jwks_url or "",
+        audience=settings.audience,
+        revocations_url=settings.revocations_url,
+        revocation_interval=settings.revocation_interval,
+        clock=clock,
+    )
+    reads_cookies = bool(app.config.get("CORBADO_SESSION_SHORT_COOKIE") or settings.cookie_domain)
+    return AppState(
+        settings,
+        clock,
+        verifier.keys,
+        verifier.short_sessions,
+        callbacks,
+        None,
+        reads_cookies=reads_cookies,
+        extension=extension,
+    )
+
+
+def _secret_keys(app: Flask) -> list[str | bytes]:
+    """``SECRET_KEY`` first, then the fallbacks; a weak one stops an app that is neither debugged nor tested."""
+    secret = app.config.get("SECRET_KEY")
+    weak = weakness(secret)
+    if weak is not None and (not secret or not (app.debug or app.testing)):
+        raise SettingsError(
+            f"SECRET_KEY {weak}; make one with `python -c 'import secrets; print(secrets.token_hex())'` "
+            "and keep it out of the source"
+        )
+    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
+    return [secret, *fallbacks]
+
+
+def _locate(app: Flask, db: SQLAlchemy) -> tuple[Any, Mapping[str, Any]]:
+    """The URL and options of the app's default engine."""
+    if "sqlalchemy" not in app.extensions:
+        raise RuntimeError("the app's Flask-SQLAlchemy is not set up: call db.init_app(app)")
+    with app.app_context():
+        url = db.engine.url
+    if is_in_memory(url) and not app.testing:
+        log.warning(
+            "the database is in memory: the long sessions are kept in one of their own and end with the process"
+        )
+    return url, app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
