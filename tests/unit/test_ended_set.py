@@ -1,0 +1,226 @@
+"""The ids ended meanwhile: at most a query per interval, nobody waits long, and no end is forgotten too early."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from flask_corbado_session.clock import Clock, to_ms
+from flask_corbado_session.ended_set import LONGEST_WAIT, OVERLAP, EndedSet
+from flask_corbado_session.errors import StoreUnavailable
+from flask_corbado_session.testing import MovingClock
+from tests.rules import NOON
+
+SECOND, QUARTER = timedelta(seconds=1), timedelta(minutes=15)
+NOW = to_ms(NOON)
+Holds = Callable[[str], bool]
+
+
+class Rows:
+    """What another process ended, and what was asked for; the query may fail or take its time."""
+
+    def __init__(self) -> None:
+        self.ended: dict[str, int] = {}
+        self.asked: list[int] = []
+        self.before: Callable[[], None] = lambda: None
+
+    def fetch(self, since: int) -> list[tuple[str, int]]:
+        self.asked.append(since)
+        self.before()
+        return [(session_id, at) for session_id, at in self.ended.items() if at > since]
+
+
+@pytest.fixture
+def clock() -> MovingClock:
+    return MovingClock(NOON)
+
+
+@pytest.fixture
+def rows() -> Rows:
+    return Rows()
+
+
+@pytest.fixture
+def ended(rows: Rows, clock: MovingClock) -> EndedSet:
+    return EndedSet(rows.fetch, Clock(clock), SECOND, QUARTER)
+
+
+@pytest.fixture
+def holds(ended: EndedSet, clock: MovingClock) -> Holds:
+    """Ask as a request does that came just now."""
+    return lambda session_id: ended.holds(session_id, clock.at)
+
+
+def test_the_first_request_asks(holds: Holds, rows: Rows) -> None:
+    rows.ended["a"] = NOW - 1
+    assert holds("a")
+    assert not holds("b")
+    assert len(rows.asked) == 1
+
+
+def test_nobody_asks_again_within_the_interval(holds: Holds, rows: Rows, clock: MovingClock) -> None:
+    holds("a")
+    clock.move(milliseconds=999)
+    rows.ended["a"] = NOW + 500
+    assert not holds("a")
+    assert len(rows.asked) == 1
+
+
+def test_what_another_process_ended_is_known_after_an_interval(holds: Holds, rows: Rows, clock: MovingClock) -> None:
+    holds("a")
+    rows.ended["a"] = NOW + 500
+    clock.move(SECOND)
+    assert holds("a")
+    assert len(rows.asked) == 2
+
+
+def test_what_this_process_ended_is_known_at_once(ended: EndedSet, holds: Holds, rows: Rows) -> None:
+    holds("a")
+    ended.add(["a"])
+    assert holds("a")
+    assert len(rows.asked) == 1
+
+
+def test_the_first_query_looks_back_a_short_lifetime_and_the_next_ones_a_minute(
+    holds: Holds, rows: Rows, clock: MovingClock
+) -> None:
+    holds("a")
+    clock.move(SECOND)
+    holds("a")
+    assert rows.asked == [NOW - 15 * 60_000 - OVERLAP, NOW - OVERLAP]
+
+
+def test_an_end_is_kept_as_long_as_a_short_session_can_live(
+    ended: EndedSet, holds: Holds, rows: Rows, clock: MovingClock
+) -> None:
+    ended.add(["a"])
+    clock.move(QUARTER)
+    assert holds("a")
+    clock.move(milliseconds=OVERLAP)
+    assert not holds("a")
+
+
+def test_a_process_that_slept_asks_for_all_it_missed(holds: Holds, rows: Rows, clock: MovingClock) -> None:
+    holds("a")
+    rows.ended["a"] = NOW + 1
+    clock.move(minutes=10)
+    assert holds("a")
+
+
+def test_a_clock_set_back_does_not_keep_anybody_from_asking(holds: Holds, rows: Rows, clock: MovingClock) -> None:
+    holds("a")
+    clock.move(hours=-1)
+    rows.ended["a"] = to_ms(clock.at)
+    assert holds("a")
+    assert len(rows.asked) == 2
+
+
+def test_when_the_query_fails_the_last_set_serves_until_the_next_interval(
+    holds: Holds, rows: Rows, clock: MovingClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise StoreUnavailable("the database did not answer")
+
+    rows.ended["a"] = NOW - 1
+    holds("a")
+    rows.before = fail
+    clock.move(SECOND)
+    with caplog.at_level(logging.WARNING):
+        assert holds("a")
+        assert not holds("b")
+    assert len(rows.asked) == 2
+    assert "the last known set serves" in caplog.text
+    rows.before, rows.ended["b"] = lambda: None, NOW + 10
+    clock.move(SECOND)
+    assert holds("b")
+
+
+def test_what_was_missed_while_the_database_was_down_is_asked_for_later(
+    holds: Holds, rows: Rows, clock: MovingClock
+) -> None:
+    def fail() -> None:
+        raise StoreUnavailable("down")
+
+    holds("a")
+    rows.before, rows.ended["a"] = fail, NOW + 1000
+    for _ in range(120):
+        clock.move(SECOND)
+        assert not holds("a")
+    rows.before = lambda: None
+    clock.move(SECOND)
+    assert holds("a")
+
+
+def test_one_asks_while_the_others_wait_and_then_see_what_he_saw(holds: Holds, rows: Rows) -> None:
+    at_work = threading.Event()
+
+    def slowly() -> None:
+        at_work.set()
+        time.sleep(0.1)
+
+    rows.before, rows.ended["a"] = slowly, NOW - 1
+    seen: list[bool] = []
+    threads = [threading.Thread(target=lambda: seen.append(holds("a"))) for _ in range(8)]
+    threads[0].start()
+    at_work.wait(2)
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [True] * 8
+    assert len(rows.asked) == 1
+
+
+def test_nobody_waits_longer_than_a_quarter_of_a_second(holds: Holds, rows: Rows) -> None:
+    at_work, done = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        at_work.set()
+        done.wait(5)
+
+    rows.before = hang
+    asking = threading.Thread(target=lambda: holds("a"))
+    asking.start()
+    at_work.wait(2)
+    before = time.monotonic()
+    assert not holds("a")
+    waited = time.monotonic() - before
+    done.set()
+    asking.join()
+    assert LONGEST_WAIT == 0.25
+    assert 0.2 < waited < 1
+
+
+def test_ends_added_while_the_set_is_brought_up_to_date_are_kept(
+    ended: EndedSet, holds: Holds, rows: Rows, clock: MovingClock
+) -> None:
+    """The set was walked through while another thread added to it: a RuntimeError, and a 500 for whoever asked."""
+    rows.ended = {f"old {number}": NOW - 1 for number in range(20_000)}
+    holds("a")
+    stop = threading.Event()
+    added: list[str] = []
+
+    def add() -> None:
+        while not stop.is_set():
+            added.append(f"new {len(added)}")
+            ended.add([added[-1]])
+
+    adding = threading.Thread(target=add)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    adding.start()
+    try:
+        for _ in range(30):
+            clock.move(SECOND)
+            ended.bring_up_to_date()
+    finally:
+        stop.set()
+        adding.join()
+        sys.setswitchinterval(interval)
+    assert all(holds(session_id) for session_id in added)
