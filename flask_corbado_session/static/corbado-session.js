@@ -32,8 +32,11 @@ const HANDOVER = 50; // ms a lock is kept for the news to reach the tab that wai
 
 /** The session host did not answer, or not with a session. Nobody is signed out for that; it is tried again. */
 export class SessionUnavailable extends Error {
-  /** @param {string} code "network", "unreadable" or the `code` of the answer  @param {number} retryAfter in seconds */
-  constructor(code, retryAfter = 0, cause = undefined) {
+  /**
+   * @param {string} code "network", "unreadable", or the answer's `code`
+   * @param {number} [retryAfter] in seconds  @param {unknown} [cause]
+   */
+  constructor(code, retryAfter = 0, cause) {
     super(`The session host did not answer with a session: ${code}.`, { cause });
     this.name = "SessionUnavailable";
     this.code = code;
@@ -47,8 +50,6 @@ export class SessionKeeper {
   #isOtherHost;
   #name;
   #events = new EventTarget();
-  #known = () => {};
-  #firstNews = new Promise((resolve) => (this.#known = resolve));
   /** @type {AbortController | null} */ #running = null;
   /** @type {BroadcastChannel | null} */ #channel = null;
   /** @type {Promise<Current | null> | null} */ #looking = null;
@@ -65,7 +66,7 @@ export class SessionKeeper {
   constructor({ url = "/session", api = [] } = {}) {
     const base = new URL(url, document.baseURI);
     this.#url = base.href.replace(/\/$/, "");
-    this.#api = new Set([base, ...api].map((each) => new URL(each, base).origin));
+    this.#api = new Set([base.href, ...api].map(originOf));
     this.#isOtherHost = base.origin !== location.origin;
     this.#name = `corbado-session ${this.#url}`;
   }
@@ -101,7 +102,9 @@ export class SessionKeeper {
       addEventListener("pageshow", ({ persisted }) => persisted && this.#check(0), { signal });
       this.#check(0);
     }
-    await this.#firstNews;
+    if (this.#news.current === undefined) {
+      await new Promise((resolve) => this.#events.addEventListener("change", resolve, { once: true }));
+    }
     return this.current;
   }
 
@@ -134,10 +137,12 @@ export class SessionKeeper {
    * the code is `logout_incomplete` (this browser is signed out, and the session host's database could not be told).
    */
   async signOut() {
-    const { error } = await this.#call("POST", "/logout").then(() => ({}), (error) => ({ error }));
-    if (error && error.code !== "logout_incomplete") throw error;
-    this.#announce({ current: null, token: null, left: 0, at: Date.now(), renewed: false });
-    if (error) throw error;
+    const end = () => this.#announce({ current: null, token: null, left: 0, at: Date.now(), renewed: false });
+    await this.#call("POST", "/logout").catch((error) => {
+      if (error.code === "logout_incomplete") end();
+      throw error;
+    });
+    end();
   }
 
   /**
@@ -195,7 +200,7 @@ export class SessionKeeper {
     const before = count();
     try {
       return await this.#alone(async () => (count() === before ? this.#ask(renew) : this.current));
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
       this.#failures += 1;
       this.#retryAfter = error.retryAfter ?? 0;
       throw error;
@@ -267,7 +272,6 @@ export class SessionKeeper {
     if (news.renewed) this.#heard.renewed += 1;
     if (!news.current) this.#heard.ended += 1;
     this.#failures = this.#retryAfter = 0;
-    this.#known();
     this.#schedule();
     if (JSON.stringify(news.current) !== before) this.#events.dispatchEvent(new Event("change"));
   }
@@ -276,6 +280,13 @@ export class SessionKeeper {
   #age() {
     return Math.max(Date.now() - this.#news.at, performance.now() - this.#heardAt);
   }
+}
+
+/** @param {string} url */
+function originOf(url) {
+  const { origin } = new URL(url); // throws at a path
+  if (origin === "null") throw new TypeError(`"${url}" names no origin such as https://api.example.com`);
+  return origin;
 }
 
 /** @param {Options} [options] */

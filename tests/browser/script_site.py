@@ -1,7 +1,7 @@
 """The app that the tests of corbado-session.js talk to, under as many hosts as they like.
 
-``auth.demo.localhost`` is the session's host, ``app.demo.localhost`` a single-page app allowed by CORS_ORIGINS, any other
-name a foreign origin. The time is the tests' to move, that of the Date header with it.
+``auth.demo.localhost`` is the session's host, ``app.demo.localhost`` a single-page app that CORS_ORIGINS allows, any
+other name a foreign origin. The time is the tests' to move, that of the Date header with it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from flask_corbado_session import current_session, login_required
 from flask_corbado_session.testing import MovingClock, move_clock
 from tests.app import make_app, state_of
 
-PAGE = """<!doctype html><html lang="en"><title>A page with script</title><script type="module">
+PAGE = """<!doctype html><html lang="en"><title>A page with script</title>
+<link rel="icon" href="data:,"><script type="module">
 import { createSession } from "/session/static/corbado-session.js";
 globalThis.begin = async (options) => {
   globalThis.session = createSession(options);
