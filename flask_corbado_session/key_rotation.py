@@ -14,7 +14,7 @@ PREPUBLICATION = timedelta(minutes=10)
 """The least a key is published before it signs: by then every verifier's copy of the JWKS has been renewed."""
 
 MARGIN = timedelta(seconds=60)
-"""How long a key is published beyond the end of its last token, for clocks that differ."""
+"""How long a key is published beyond the end of its last token: some verifiers allow a token a minute more."""
 
 SETTLING = timedelta(seconds=5)
 """A key that signs as soon as this is not taken back: another process may not have looked at the file by then."""
