@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from .clock import Clock, lifetime_ms, to_ms
 from .errors import StoreUnavailable
+from .records import Changes
 
 log = logging.getLogger("flask_corbado_session")
 
@@ -25,11 +26,11 @@ OVERLAP = 60_000
 
 
 class EndedSet:
-    """``fetch(since)`` gives the ids ended after a time in milliseconds; whoever finds the set too old asks for all."""
+    """``fetch(since)`` gives what changed after a time in milliseconds; whoever finds the set too old asks for all."""
 
     def __init__(
         self,
-        fetch: Callable[[int], list[tuple[str, int]]],
+        fetch: Callable[[int], Changes],
         clock: Clock,
         interval: timedelta,
         short_lifetime: timedelta,
@@ -39,6 +40,7 @@ class EndedSet:
         self._interval = interval
         self._keep = lifetime_ms(short_lifetime) + OVERLAP
         self._ended: dict[str, int] = {}
+        self._renewed: dict[str, int] = {}
         self._known_until = 0
         self._failing = False
         self._asked_at = clock.now() - 2 * interval
@@ -50,6 +52,14 @@ class EndedSet:
             self.bring_up_to_date()
         return session_id in self._ended
 
+    def is_outdated(self, session_id: str, issued_at: datetime) -> bool:
+        """Whether short sessions as old as this one were expired, as of the last question."""
+        return bool(self._renewed) and to_ms(issued_at) <= self._renewed.get(session_id, -1)
+
+    def renew(self, session_ids: Iterable[str], after: int) -> None:
+        """The same, known at once in the process that did it."""
+        self._renewed.update(dict.fromkeys(session_ids, after))
+
     def add(self, session_ids: Iterable[str]) -> None:
         """What this process ended itself it knows at once."""
         now = to_ms(self._clock.now())
@@ -60,12 +70,14 @@ class EndedSet:
         """Whether the last question went unanswered, so that an older set serves."""
         return self._failing
 
-    def since(self, at: int, limit: int) -> tuple[list[str], int]:
-        """The first ``limit`` ids known to have ended after ``at`` (milliseconds), and the time they reach up to."""
+    def since(self, at: int, limit: int) -> tuple[list[str], dict[str, int], int]:
+        """The first ``limit`` ids known to have ended after ``at`` (milliseconds), those that were renewed and up to
+        when, and the time the ids reach up to."""
         self.bring_up_to_date(FEED_AGE)
+        renewed = {session_id: after for session_id, after in self._renewed.copy().items() if after > at}
         known = sorted((ended_at, session_id) for session_id, ended_at in self._ended.copy().items() if ended_at > at)
         until = known[limit - 1][0] if len(known) > limit else max(at, self._known_until)
-        return [session_id for _, session_id in known[:limit]], until
+        return [session_id for _, session_id in known[:limit]], renewed, until
 
     def bring_up_to_date(self, age: timedelta | None = None) -> None:
         """Ask, if the set is older than the interval; if somebody else is asking, wait for him, 250 ms at most."""
@@ -90,16 +102,17 @@ class EndedSet:
         now = to_ms(asked_at)
         oldest = now - self._keep
         try:
-            found = self._fetch(max(oldest, min(self._known_until, now) - OVERLAP))
+            changes = self._fetch(max(oldest, min(self._known_until, now) - OVERLAP))
         except StoreUnavailable as error:
             log.warning("the sessions ended meanwhile could not be asked for, the last known set serves: %s", error)
             self._asked_at = self._clock.now()
             self._failing = True
             return
         # changed in place, not replaced: what another request adds meanwhile must not be lost
-        self._ended.update(found)
-        for session_id in [session_id for session_id, at in self._ended.copy().items() if at <= oldest]:
-            self._ended.pop(session_id, None)
+        for known, found in ((self._ended, changes.ended), (self._renewed, changes.renewed)):
+            known.update(found)
+            for session_id in [session_id for session_id, at in known.copy().items() if at <= oldest]:
+                known.pop(session_id, None)
         self._known_until = now
         self._failing = False
         self._asked_at = asked_at

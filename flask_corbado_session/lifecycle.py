@@ -69,6 +69,8 @@ class ShortSessions:
         short = self._verifier.verify(token, now)
         if self.ended is not None and short.session_id is not None and self.ended.holds(short.session_id, now):
             raise InvalidShortSession("revoked", "its session has been ended")
+        if self.ended is not None and self.ended.is_outdated(short.session_id or "", short.issued_at):
+            raise InvalidShortSession("expired", "it was made before its user's claims changed; refresh it")
         return short
 
     def first_valid(self, tokens: Iterable[str]) -> ShortSession | None:
@@ -165,7 +167,9 @@ class Lifecycle:
         expires_at = from_ms(accepted.expires_at)
         claims = {**accepted.claims, **check_claims(self._loaders.claims(user_id))}
         auth_time = from_ms(accepted.auth_time)
-        short, short_token = self._mint(user_id, token.session_id, at, expires_at, auth_time, accepted.amr, claims)
+        # whole seconds: one made in the second in which the others were expired must not look as old as they
+        made_at = max(at, from_ms((accepted.short_after or -1000) + 1000))
+        short, short_token = self._mint(user_id, token.session_id, made_at, expires_at, auth_time, accepted.amr, claims)
         signals.session_refreshed.send(
             self._sender,
             user_id=user_id,
@@ -283,6 +287,17 @@ class Lifecycle:
         """The app's ``user_loader`` no longer knows this user."""
         ended = self._store.end(self._store.session_is(session_id, user_id), "user_disabled", to_ms(self._clock.now()))
         self._note_ended(ended, user_id, "user_disabled")
+
+    def expire_short(self, user_id: str) -> None:
+        """Every short session of this user is refreshed before it counts again: everywhere within a second."""
+        now = to_ms(self._clock.now())
+        expired = self._store.expire_short(user_id, now, now)
+        if self._shorts.ended is not None:
+            self._shorts.ended.renew(expired, now)
+
+    def kept_at_step_up(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
+        """Whether a session is persistent, and the claims given at its sign-in."""
+        return self._store.kept_at_step_up(session_id)
 
     def is_alive(self, session_id: str) -> bool:
         """What the row itself says, valid short session or not."""

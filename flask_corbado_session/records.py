@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 EndReason = Literal["signed_out", "revoked", "operator", "reuse", "superseded", "user_disabled", "limit"]
 """Why a session was ended; stored."""
@@ -25,6 +25,13 @@ class Context:
 
     ip: str | None = None
     user_agent: str | None = None
+
+
+class Changes(NamedTuple):
+    """Ids and times (milliseconds) of the sessions that ended, and of those whose short sessions were expired."""
+
+    ended: Sequence[tuple[str, int]] = ()
+    renewed: Sequence[tuple[str, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class Accepted:
     amr: tuple[str, ...]
     persistent: bool
     claims: Mapping[str, Any]
+    short_after: int | None
     other: Context | None
 
     @property
@@ -142,7 +143,7 @@ class Rotation:
         )
         read_back = (
             c.user_id, c.device_id, c.expires_at, c.auth_time, c.amr, c.persistent, c.claims, c.step,
-            c.other_ip, c.other_user_agent,
+            c.short_after, c.other_ip, c.other_user_agent,
         )  # fmt: skip
         return statement.returning(*read_back) if self._database.engine.dialect.update_returning else statement
 
@@ -179,5 +180,6 @@ def _accepted(kind: RefreshKind, row: Any) -> Accepted:
         tuple(row.amr.split()),
         row.persistent,
         json.loads(row.claims),
+        row.short_after,
         other,
     )

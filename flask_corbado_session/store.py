@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, insert, select, true, union_all, update
 
 from .clock import from_ms
 from .devices import Description
 from .engine import Database
 from .errors import DuplicateRow, StoreUnavailable
 from .long_token import new_id
-from .records import Context, Device, EndReason, LongSession
+from .records import Changes, Context, Device, EndReason, LongSession
 from .tables import Tables
 
 _BATCH = 500
@@ -177,11 +177,32 @@ class Store:
         asked = select(self._session.c.id).where(self._session.c.id == session_id, self._alive(now))
         return self.database.run(lambda connection: connection.execute(asked).scalar()) is not None
 
-    def ended_since(self, since: int) -> list[tuple[str, int]]:
-        """Ids and times of the sessions ended after ``since``: one indexed query."""
+    def changes_since(self, since: int) -> Changes:
+        """The sessions ended, and those whose short sessions were expired, after ``since``: one indexed query."""
         c = self._session.c
-        asked = select(c.id, c.ended_at).where(c.ended_at > since)
-        return self.database.run(lambda connection: [(row.id, row.ended_at) for row in connection.execute(asked)])
+        ended = select(c.id, c.ended_at.label("at"), true().label("over")).where(c.ended_at > since)
+        renewed = select(c.id, c.short_after, false()).where(c.short_after > since, c.ended_at.is_(None))
+        rows = self.database.run(lambda connection: connection.execute(union_all(ended, renewed)).all())
+        over = [(row.id, row.at) for row in rows if row.over]
+        return Changes(over, [(row.id, row.at) for row in rows if not row.over])
+
+    def expire_short(self, user_id: str, after: int, now: int) -> list[str]:
+        """Let no short session of this user made up to ``after`` count any more; the sessions concerned."""
+        c = self._session.c
+        which = (c.user_id == user_id) & self._alive(now)
+
+        def expire(connection: Connection) -> list[str]:
+            ids = list(connection.execute(select(c.id).where(which)).scalars())
+            connection.execute(update(self._session).where(which).values(short_after=after))
+            return ids
+
+        return self.database.run(expire)
+
+    def kept_at_step_up(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
+        """Whether a session is persistent, and the claims given at its sign-in."""
+        asked = select(self._session.c.persistent, self._session.c.claims).where(self._session.c.id == session_id)
+        row = self.database.run(lambda connection: connection.execute(asked).one_or_none())
+        return None if row is None else (bool(row.persistent), json.loads(row.claims))
 
     def _alive(self, now: int) -> ColumnElement[bool]:
         c = self._session.c

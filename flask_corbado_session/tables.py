@@ -97,6 +97,8 @@ def _session_table(metadata: MetaData) -> None:
         Column("expires_at", BigInteger, nullable=False),
         Column("ended_at", BigInteger),
         Column("end_reason", String(16)),
+        # short sessions made before this are not accepted any more, though the long one lives (expire_short)
+        Column("short_after", BigInteger),
         # what the short session is made of
         Column("persistent", Boolean(create_constraint=False), nullable=False),
         Column("claims", Text, nullable=False),
@@ -111,6 +113,8 @@ def _session_table(metadata: MetaData) -> None:
         ForeignKeyConstraint(["device_id"], [f"{DEVICE}.id"], name="fk_corbado_session_device_id"),
         Index("ix_corbado_session_user_id_ended_at_expires_at", "user_id", "ended_at", "expires_at"),
         Index("ix_corbado_session_ended_at", "ended_at"),
+        Index("ix_corbado_session_short_after", "short_after"),
+        Index("ix_corbado_session_created_at", "created_at", "id"),
         Index("ix_corbado_session_expires_at", "expires_at"),
         Index("ix_corbado_session_device_id", "device_id"),
     )

@@ -11,7 +11,7 @@ from .clock import Clock
 from .ended_set import LONGEST_WAIT, EndedSet
 from .errors import StoreUnavailable
 from .lifecycle import ShortSessions
-from .records import ShortSession
+from .records import Changes, ShortSession
 from .remote import SingleFlight, fetch_json
 from .remote_keys import RemoteKeys
 from .short_token import ShortTokenVerifier
@@ -43,7 +43,7 @@ class ShortSessionVerifier:
         ended = None
         if revocations_url is not None:
             feed = _Feed(revocations_url)
-            ended = EndedSet(feed.ended_since, clock, revocation_interval, LONGEST_SHORT_LIFETIME)
+            ended = EndedSet(feed.changes_since, clock, revocation_interval, LONGEST_SHORT_LIFETIME)
         self.short_sessions = ShortSessions(verifier, ended, clock)
 
     def verify(self, token: str) -> ShortSession:
@@ -57,10 +57,10 @@ class _Feed:
     def __init__(self, url: str) -> None:
         self._url = url
         self._since = 0
-        self._answer: Callable[[], list[tuple[str, int]]] = _nothing_yet
+        self._answer: Callable[[], Changes] = _nothing_yet
         self._flight = SingleFlight(self._fetch)
 
-    def ended_since(self, since: int) -> list[tuple[str, int]]:
+    def changes_since(self, since: int) -> Changes:
         """What :class:`EndedSet` asks for; StoreUnavailable while the issuer is slow or down: the last set serves."""
         self._since = since
         done: Event = self._flight.start()
@@ -73,28 +73,33 @@ class _Feed:
         since = self._since
         try:
             document = fetch_json(f"{self._url}{'&' if '?' in self._url else '?'}since={since}")
-            ended = read_feed(document)
+            changes = read_feed(document)
         except StoreUnavailable as error:
             self._answer = _raiser(error)
             return
-        self._answer = lambda: ended
+        self._answer = lambda: changes
 
 
-def read_feed(document: Any) -> list[tuple[str, int]]:
-    """The ids of the feed and when, at the latest, they ended."""
-    ended = document.get("ended") if isinstance(document, dict) else None
-    until = document.get("until") if isinstance(document, dict) else None
-    if not isinstance(ended, list) or type(until) is not int or not all(isinstance(each, str) for each in ended):
-        raise StoreUnavailable('expected the feed of revocations: {"ended": [ids], "until": milliseconds}')
-    return [(session_id, until) for session_id in ended]
+def read_feed(document: Any) -> Changes:
+    """The ids of the feed and when, at the latest, they ended; and those whose short sessions were expired."""
+    feed: dict[str, Any] = document if isinstance(document, dict) else {}
+    ended, renewed, until = feed.get("ended"), feed.get("renewed", {}), feed.get("until")
+    if (
+        not isinstance(ended, list)
+        or not isinstance(renewed, dict)
+        or not all(isinstance(each, str) for each in ended)
+        or not all(type(after) is int for after in (until, *renewed.values()))
+    ):
+        raise StoreUnavailable('expected the feed {"ended": [ids], "renewed": {id: time}, "until": time}')
+    return Changes([(session_id, feed["until"]) for session_id in ended], list(renewed.items()))
 
 
-def _nothing_yet() -> list[tuple[str, int]]:
+def _nothing_yet() -> Changes:
     raise StoreUnavailable("the issuer's revocations are still being fetched")
 
 
-def _raiser(error: StoreUnavailable) -> Callable[[], list[tuple[str, int]]]:
-    def raise_it() -> list[tuple[str, int]]:
+def _raiser(error: StoreUnavailable) -> Callable[[], Changes]:
+    def raise_it() -> Changes:
         raise error
 
     return raise_it

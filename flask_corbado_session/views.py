@@ -83,8 +83,8 @@ def revocations() -> Response:
     if not (since.isascii() and since.isdigit() and len(since) <= 15):
         raise BadRequestProblem("The parameter 'since' must be whole milliseconds since 1970.", field="since")
     ended_set = app_state().shorts.ended
-    ended, until = ended_set.since(int(since), _FEED_LIMIT) if ended_set is not None else ([], 0)
-    response = jsonify(ended=ended, until=until)
+    ended, renewed, until = ended_set.since(int(since), _FEED_LIMIT) if ended_set is not None else ([], {}, 0)
+    response = jsonify(ended=ended, renewed=renewed, until=until)
     response.headers["Cache-Control"] = "no-store"
     return response
 

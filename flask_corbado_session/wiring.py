@@ -38,7 +38,7 @@ def on_database(
     tables = tables_in(db.metadata)
     database = Database(lambda: _locate(app, db), db.metadata)
     store = Store(database, tables)
-    ended = EndedSet(store.ended_since, clock, settings.revocation_interval, settings.short_lifetime)
+    ended = EndedSet(store.changes_since, clock, settings.revocation_interval, settings.short_lifetime)
     shorts = ShortSessions(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, clock)
     rotation = Rotation(database, tables, settings.idle_lifetime)
     rows = Rows(

@@ -72,7 +72,7 @@ def rules_on(
     database = Database(lambda: (make_url(database_url), _no_options()), metadata)
     metadata.create_all(database.engine)
     store, keys, sender, loaders = Store(database, tables), SecretKeys(secrets), object(), Loaders()
-    ended = EndedSet(store.ended_since, time, settings.revocation_interval, settings.short_lifetime)
+    ended = EndedSet(store.changes_since, time, settings.revocation_interval, settings.short_lifetime)
     shorts = ShortSessions(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, time)
     rotation = Rotation(database, tables, settings.idle_lifetime)
     lifecycle = Lifecycle(settings, time, keys, secrets, shorts, store, rotation, loaders, sender)

@@ -14,6 +14,7 @@ import pytest
 from flask_corbado_session.clock import Clock, to_ms
 from flask_corbado_session.ended_set import LONGEST_WAIT, OVERLAP, EndedSet
 from flask_corbado_session.errors import StoreUnavailable
+from flask_corbado_session.records import Changes
 from flask_corbado_session.testing import MovingClock
 from tests.rules import NOON
 
@@ -30,10 +31,10 @@ class Rows:
         self.asked: list[int] = []
         self.before: Callable[[], None] = lambda: None
 
-    def fetch(self, since: int) -> list[tuple[str, int]]:
+    def fetch(self, since: int) -> Changes:
         self.asked.append(since)
         self.before()
-        return [(session_id, at) for session_id, at in self.ended.items() if at > since]
+        return Changes([(session_id, at) for session_id, at in self.ended.items() if at > since])
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_ended_ids_are_given_from_a_time_on(rules: Rules) -> None:
     ids = [add_session(rules) for _ in range(3)]
     for number, session_id in enumerate(ids):
         rules.store.end(rules.store.session_is(session_id), "revoked", NOW + number)
-    assert sorted(rules.store.ended_since(NOW)) == sorted([(ids[1], NOW + 1), (ids[2], NOW + 2)])
+    assert sorted(rules.store.changes_since(NOW).ended) == sorted([(ids[1], NOW + 1), (ids[2], NOW + 2)])
 
 
 # ---- listing
@@ -264,7 +264,7 @@ def test_live_sessions_are_counted(rules: Rules) -> None:
         lambda store: store.devices("alice", NOW, None),
         lambda store: store.history("alice"),
         lambda store: store.end(store.user_is("alice"), "revoked", NOW),
-        lambda store: store.ended_since(NOW),
+        lambda store: store.changes_since(NOW),
         lambda store: store.is_alive("a" * 30, NOW),
         lambda store: store.rename_device("a" * 30, "alice", None),
         lambda store: store.forget_sessions(NOW),
