@@ -5,8 +5,10 @@ from __future__ import annotations
 from .current import current_session, current_user
 from .errors import InvalidShortSession, SettingsError
 from .extension import ANY_USER, CorbadoSession
+from .freshness import confirm_login, fresh_login_required
 from .guards import login_required, login_user, logout_user
 from .key_rotation import generate as generate_keys
+from .problems import Problem
 from .problems import SessionNotFound as NotFound
 from .records import AnonymousUser, Context, Device, LongSession, SessionUser, ShortSession
 from .signals import (
@@ -30,13 +32,16 @@ __all__ = [
     "InvalidShortSession",
     "LongSession",
     "NotFound",
+    "Problem",
     "SessionUser",
     "SettingsError",
     "ShortSession",
     "ShortSessionVerifier",
+    "confirm_login",
     "current_session",
     "current_user",
     "device_added",
+    "fresh_login_required",
     "generate_keys",
     "login_required",
     "login_user",

@@ -184,7 +184,7 @@ def unauthenticated() -> Any:
     if exchange.state.callbacks.unauthorized_handler is not None:
         return current_app.ensure_sync(exchange.state.callbacks.unauthorized_handler)()
     if settings.login_view is not None and is_navigation():
-        return redirect(view_url(settings.login_view, next=_way_back()), 303)
+        return redirect(view_url(settings.login_view, next=way_back()), 303)
     members = {"reason": outcome.reason} if isinstance(outcome, Ended) else {}
     raise Unauthenticated(**members)
 
@@ -205,7 +205,7 @@ def view_url(view: str, **values: Any) -> str:
     return f"{view}?{urlencode({name: value for name, value in values.items() if value})}"
 
 
-def _way_back() -> str | None:
+def way_back() -> str | None:
     """The path asked for; a POST can't be repeated, so the page it was sent from."""
     if request.method in ("GET", "HEAD"):
         return safe_next(request.script_root + request.full_path.removesuffix("?"))

@@ -11,12 +11,15 @@ from flask_sqlalchemy import SQLAlchemy
 
 from . import cli, cookies, views, wiring
 from .current import (
+    bearer_token,
     check_origin,
     current_session,
     current_short,
     current_user,
     exempt_from_origin_check,
     load_user,
+    presented_tokens,
+    refresh,
     unavailable,
 )
 from .errors import StoreUnavailable, UnknownSession
@@ -24,8 +27,8 @@ from .guards import logout_user
 from .lifecycle import Loaders
 from .origin import safe_next
 from .overview import Overview
-from .problems import SessionNotFound
-from .records import Device, EndReason, LongSession, SignedOut
+from .problems import SessionNotFound, Unauthenticated
+from .records import Device, EndReason, LongSession, Refreshed, SignedOut
 from .settings import Settings
 from .state import EXTENSION, Callbacks, app_state, current_exchange
 from .tables import tables_in
@@ -169,7 +172,29 @@ class CorbadoSession:
         if ended and _current_id() in ended:  # revoking the current session is signing out
             current_exchange().outcome = SignedOut()
 
-    # ---- the way back
+    def refresh_claims(self) -> None:
+        """Give this browser a short session with the claims of now, in this answer; the others keep theirs."""
+        exchange = current_exchange()
+        if current_short() is None or bearer_token() is not None:
+            raise Unauthenticated("There is no session in this browser whose claims could be refreshed.")
+        check_origin(exchange.state)
+        renewed = refresh(exchange, presented_tokens(exchange))
+        if isinstance(renewed, Refreshed):
+            exchange.outcome = renewed
+
+    def expire_short(self, user_id: str) -> None:
+        """Let every browser of a user get a new short session before it is served again: everywhere within a second.
+
+        For claims that must change now. Nobody is signed out.
+        """
+        _asked(lambda: app_state().with_rows().lifecycle.expire_short(str(user_id)))
+
+    # ---- the request
+
+    def check_origin(self) -> None:
+        """Refuse an unsafe request sent by a page of another origin (403). Signing in, out and revoking ask by
+        themselves; a view that writes something *before* it signs somebody in, a new user say, asks first."""
+        check_origin(app_state())
 
     def next_url(self, default: str = "/") -> str:
         """The ``next`` this request carries if it stays on this origin, else ``default``."""

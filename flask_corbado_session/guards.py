@@ -29,18 +29,18 @@ def login_required(view: View | None = None, /, *, recheck: bool = False) -> Any
     ``recheck=True`` reads the row even with a valid short session: for what must not wait the second a revocation
     takes. It answers 503 while the database is down.
     """
-    return guard(_refusal_rechecked if recheck else _refusal, view)
+    return guard(_refusal_rechecked if recheck else refusal, view)
 
 
-def guard(refusal: Callable[[], Any], view: Any = None) -> Any:
-    """A decorator, for sync and async views, that answers with ``refusal()`` unless that is None."""
+def guard(refuse: Callable[[], Any], view: Any = None) -> Any:
+    """A decorator, for sync and async views, that answers with ``refuse()`` unless that is None."""
 
     def decorate(view: Any) -> Any:
         is_async = iscoroutinefunction(view)
 
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            answer = refusal()
+            answer = refuse()
             if answer is not None:
                 return answer
             return current_app.ensure_sync(view)(*args, **kwargs) if is_async else view(*args, **kwargs)
@@ -50,7 +50,8 @@ def guard(refusal: Callable[[], Any], view: Any = None) -> Any:
     return decorate if view is None else decorate(view)
 
 
-def _refusal() -> Any:
+def refusal() -> Any:
+    """None for a signed-in user, else what nobody is answered."""
     exchange = current_exchange()
     if isinstance(find_outcome(exchange), (Active, Refreshed, Started)):
         exchange.required = True
@@ -71,7 +72,7 @@ def _refusal_rechecked() -> Any:
             raise unavailable(error) from error
         if not alive:
             exchange.outcome = Ended(session_id or "", "revoked")
-    return _refusal()
+    return refusal()
 
 
 def login_user(

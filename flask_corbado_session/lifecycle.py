@@ -207,6 +207,7 @@ class Lifecycle:
         persistent: bool,
         claims: Mapping[str, Any],
         amr: Iterable[str],
+        superseding: str | None = None,
     ) -> Started:
         """A new long session under a new id; what was presented is ended as ``superseded``.
 
@@ -236,7 +237,7 @@ class Lifecycle:
             idle_expires_at=now + lifetime_ms(self._settings.idle_lifetime),
             expires_at=to_ms(expires_at),
         )
-        self._note_ended(self._store.add_session(new, self._named(presented)), None, "superseded")
+        self._note_ended(self._store.add_session(new, self._named(presented, superseding)), None, "superseded")
         self._end_surplus(user_id, now)
         loaded = {**given, **check_claims(self._loaders.claims(user_id))}
         short, short_token = self._mint(user_id, session_id, at, expires_at, at, methods, loaded)
@@ -278,7 +279,7 @@ class Lifecycle:
 
         ``also`` is the session of this very request, which may have started or been refreshed in it.
         """
-        named = list(dict.fromkeys([*self._named(presented), *([also] if also else [])]))
+        named = self._named(presented, also)
         if named:
             which = self._store.sessions_are(named)
             self._note_ended(self._store.end(which, "signed_out", to_ms(self._clock.now())), None, "signed_out")
@@ -307,9 +308,10 @@ class Lifecycle:
         ip = cut(presented.ip, _IP_LENGTH) if self._settings.store_ip else None
         return Context(ip, clean_user_agent(presented.user_agent) if self._settings.store_user_agent else None)
 
-    def _named(self, presented: Presented) -> list[str]:
-        """The sessions whose tokens came with the request, each signature checked."""
-        named = [token.session_id for token in self._authentic(presented.long)]
+    def _named(self, presented: Presented, also: str | None) -> list[str]:
+        """The sessions whose tokens came with the request, each signature checked, and that of the request itself."""
+        named = [also] if also else []
+        named += [token.session_id for token in self._authentic(presented.long)]
         short = self._shorts.first_valid(presented.short)
         if short is not None and short.session_id is not None:
             named.append(short.session_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import has_request_context, json, render_template, request
@@ -84,6 +85,20 @@ class InvalidBearer(Unauthenticated):
         super().__init__(f"The bearer token was refused: {text}.", challenge=challenge, reason=reason)
 
 
+class InsufficientAuthentication(Unauthenticated):
+    """The sign-in is too old for this, or not strong enough (RFC 9470 §3)."""
+
+    title = "Please confirm that it is you"
+    problem_code = "insufficient_user_authentication"
+
+    def __init__(self, max_age: float, amr: Iterable[str] = ()) -> None:
+        text = f"This needs a sign-in within the last {max_age:g} seconds"
+        methods = sorted(amr)
+        text += f", by {', '.join(methods)}." if methods else "."
+        challenge = f'Bearer error="{self.problem_code}", error_description="{text}", max_age="{max_age:g}"'
+        super().__init__(text, challenge=challenge, max_age=max_age, amr=methods)
+
+
 class CsrfRejected(Problem, Forbidden):
     """A page of another origin sent an unsafe request."""
 
@@ -124,6 +139,14 @@ class SessionNotFound(Problem, NotFound):
     title = "There is no such session or device"
     problem_code = "not_found"
     description = "No session or device of that id belongs to you; it may have been forgotten already."
+
+
+class NothingToResume(SessionNotFound):
+    """No form waits in this browser for this user."""
+
+    title = "Nothing is waiting to be sent"
+    problem_code = "nothing_to_resume"
+    description = "The form has been sent already, or has waited longer than ten minutes. Please fill it in again."
 
 
 class BadRequestProblem(Problem):

@@ -70,6 +70,13 @@ class LongSession:
     other: Context | None = None
     """The second context of a reopened or stolen session."""
     is_current: bool = False
+    device_title: str = ""
+    """The name or label of its device, in a history."""
+
+
+def label_of(browser: str, system: str) -> str:
+    """What a browser says it is: "Safari on iPhone"."""
+    return f"{browser} on {system}" if system else browser
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class Device:
     @property
     def label(self) -> str:
         """What the browser says it is: "Safari on iPhone"."""
-        return f"{self.browser} on {self.system}" if self.system else self.browser
+        return label_of(self.browser, self.system)
 
     @property
     def title(self) -> str:

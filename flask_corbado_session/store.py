@@ -14,7 +14,7 @@ from .devices import Description
 from .engine import Database
 from .errors import DuplicateRow, StoreUnavailable
 from .long_token import new_id
-from .records import Changes, Context, Device, EndReason, LongSession
+from .records import Changes, Context, Device, EndReason, LongSession, label_of
 from .tables import Tables
 
 _BATCH = 500
@@ -236,10 +236,14 @@ class Store:
     def history(self, user_id: str, limit: int = _LISTED) -> list[LongSession]:
         """The user's sessions that were ended and are not yet forgotten, the latest first."""
         c = self._session.c
-        asked = select(self._session).where(c.user_id == user_id, c.ended_at.is_not(None))
-        latest = asked.order_by(c.ended_at.desc(), c.id).limit(limit)
+        d = self._device.c
+        asked = select(self._session, d.name.label("of_name"), d.browser, d.system).join(
+            self._device, c.device_id == d.id
+        )
+        ended = asked.where(c.user_id == user_id, c.ended_at.is_not(None))
+        latest = ended.order_by(c.ended_at.desc(), c.id).limit(limit)
         rows = self.database.run(lambda connection: connection.execute(latest).all())
-        return [_long_session(row, None) for row in rows]
+        return [_long_session(row, None, row.of_name or label_of(row.browser, row.system)) for row in rows]
 
     def rename_device(self, device_id: str, user_id: str | None, name: str | None) -> bool:
         """Give a device a name, or take it away; whether there is such a device."""
@@ -281,7 +285,7 @@ class Store:
         return self.database.run(lambda connection: connection.execute(asked).scalar_one())
 
 
-def _long_session(row: Any, current: str | None) -> LongSession:
+def _long_session(row: Any, current: str | None, device_title: str = "") -> LongSession:
     both = row.other_ip is not None or row.other_user_agent is not None
     return LongSession(
         session_id=row.id,
@@ -300,6 +304,7 @@ def _long_session(row: Any, current: str | None) -> LongSession:
         end_reason=row.end_reason,
         other=Context(row.other_ip, row.other_user_agent) if both else None,
         is_current=row.id == current,
+        device_title=device_title,
     )
 
 

@@ -11,13 +11,17 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 
 from . import cors, well_known
 from .current import bearer_token, current_session, find_outcome, presented_tokens, refresh, unauthenticated
+from .freshness import stale_refusal
 from .guards import login_required, logout_user
 from .origin import safe_next
-from .problems import BadRequestProblem, is_navigation
+from .problems import BadRequestProblem, NothingToResume, is_navigation
 from .records import Active, Device, LongSession, Refreshed, ShortSession
+from .resume import recall
 from .state import EXTENSION, AppState, app_state, current_exchange
 
 _FEED_LIMIT = 20_000
+RECENT = 15 * 60
+"""Seconds for which a sign-in is recent enough to end other sessions."""
 
 
 def blueprint(state: AppState) -> Blueprint:
@@ -44,6 +48,7 @@ def blueprint(state: AppState) -> Blueprint:
         return routes
     add("/refresh", "refresh", refresh_short)
     add("/logout", "logout", logout)
+    add("/resume", "resume", resume_form, "GET")
     add("/devices", "devices", devices, "GET")
     add("/devices/<device_id>/name", "rename_device", rename_device)
     add("/devices/<device_id>/revoke", "revoke_device", revoke_device)
@@ -101,6 +106,15 @@ def _root() -> str:
     return f"{request.script_root}/"
 
 
+@login_required
+def resume_form() -> Any:
+    """A button that sends the form again which re-authentication interrupted (``fresh_login_required``)."""
+    remembered = recall(current_session._short)
+    if remembered is None:
+        raise NothingToResume
+    return render_template("corbado_session/resume.html", path=remembered.path, fields=remembered.fields)
+
+
 # ---- devices
 
 
@@ -124,6 +138,8 @@ def rename_device(device_id: str) -> Any:
 @login_required
 def revoke_device(device_id: str) -> Any:
     """End every session on the device."""
+    if answer := _ask_again(lambda: device_id == getattr(current_session.device, "id", None)):
+        return answer
     _extension().revoke_device(device_id)
     return _done()
 
@@ -131,6 +147,8 @@ def revoke_device(device_id: str) -> Any:
 @login_required
 def revoke_session(session_id: str) -> Any:
     """End one session."""
+    if answer := _ask_again(lambda: session_id == current_session.session_id):
+        return answer
     _extension().revoke(session_id)
     return _done()
 
@@ -138,8 +156,17 @@ def revoke_session(session_id: str) -> Any:
 @login_required
 def revoke_others() -> Any:
     """End every session but this one."""
+    if answer := _ask_again(lambda: False):
+        return answer
     _extension().revoke_others()
     return _done()
+
+
+def _ask_again(is_sign_out: Callable[[], bool]) -> Any:
+    """With ``REAUTH_VIEW`` set, ending *other* sessions asks for a recent sign-in: a thief would begin with that."""
+    if app_state().settings.reauth_view is None or is_sign_out():
+        return None
+    return stale_refusal(RECENT)
 
 
 def _done() -> Any:
