@@ -71,7 +71,7 @@ class Rotation:
             .values(
                 ended_at=bindparam("now"),
                 end_reason="reuse",
-                other_ip=bindparam("ip"),
+                other_ip=bindparam("from_ip"),
                 other_user_agent=bindparam("ua"),
             )
         )
@@ -88,7 +88,7 @@ class Rotation:
             "h": token.ident,
             "pid": token.pid,
             "now": now,
-            "ip": context.ip,
+            "from_ip": context.ip,  # not "ip": an UPDATE would take that for the column
             "ua": context.user_agent,
             "idle": now + self._idle,
         }
@@ -132,7 +132,7 @@ class Rotation:
                 (c.step, g - c.gen),
                 (c.other_ip, case((c.gen == g, c.ip), else_=null())),
                 (c.other_user_agent, case((c.gen == g, c.user_agent), else_=null())),
-                (c.ip, bindparam("ip", type_=c.ip.type)),
+                (c.ip, bindparam("from_ip", type_=c.ip.type)),
                 (c.user_agent, bindparam("ua", type_=c.user_agent.type)),
                 (c.at, now),
                 (c.cur, h),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from blinker import NamedSignal
 from sqlalchemy import MetaData, make_url
 
+from flask_corbado_session import signals
 from flask_corbado_session.clock import Clock
 from flask_corbado_session.ended_set import EndedSet
 from flask_corbado_session.engine import Database
@@ -86,6 +90,36 @@ def presented(of: Started | Refreshed, *, short: bool = True, **more: Any) -> Pr
     long = [of.long_token] if of.long_token is not None else []
     device = [of.device_token] if isinstance(of, Started) else []
     return Presented(short=[of.short_token] if short else [], long=long, device=device, **more)
+
+
+@contextmanager
+def database_down(database: Database, sqlite_url: str) -> Iterator[None]:
+    """The SQLite file is not to be opened meanwhile; the same one is there again afterwards."""
+    path = Path(str(make_url(sqlite_url).database))
+    away = path.with_suffix(".away")
+    database.dispose()
+    path.rename(away)
+    path.mkdir()
+    try:
+        yield
+    finally:
+        path.rmdir()
+        away.rename(path)
+
+
+@contextmanager
+def heard(sender: object) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """Every signal this sender gives meanwhile: its name without the prefix, and its keywords."""
+    said: list[tuple[str, dict[str, Any]]] = []
+    with ExitStack() as stack:
+        for signal in (value for value in vars(signals).values() if isinstance(value, NamedSignal)):
+            name = signal.name.removeprefix("corbado-")
+            stack.enter_context(signal.connected_to(_note(said, name), sender))
+        yield said
+
+
+def _note(said: list[tuple[str, dict[str, Any]]], name: str) -> Callable[..., None]:
+    return lambda _, **facts: said.append((name, facts))
 
 
 def _no_options() -> Mapping[str, Any]:
