@@ -187,9 +187,9 @@ class Load:
             assert self.broken == []
             time.sleep(0.1)
 
-    def signing(self) -> set[tuple[str, str]]:
-        """Which server signed with which key, of the last tokens."""
-        return {(each.origin, each.kid) for each in self.minted[-20:]}
+    def signs_everywhere(self, kid: str) -> bool:
+        """Whether every server minted lately, and none with another key."""
+        return {(each.origin, each.kid) for each in self.minted[-20:]} == {(each, kid) for each in self.origins}
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -244,10 +244,9 @@ def test_two_rotations_under_load_refuse_nobody(tmp_path: Path) -> None:
     site.command("generate")
     (first,) = [each.kid for each in read(site.keys_file)]
     with site.served(2) as origins, Load(site, origins) as load:
-        everywhere = lambda kid: load.signing() == {(origin, kid) for origin in origins}  # noqa: E731
-        load.wait_until(lambda: everywhere(first) and load.accepted > 20, 20)
-        second = _rotated(site, load, everywhere)
-        third = _rotated(site, load, everywhere, "--alg", "ES256")
+        load.wait_until(lambda: load.signs_everywhere(first) and load.accepted > 20, 20)
+        second = _rotated(site, load)
+        third = _rotated(site, load, "--alg", "ES256")
         site_keys = {each.kid for each in read(site.keys_file)}
         load.wait_until(lambda: _shown(origins) == [[third]] * 2, SHORT_LIFETIME / FACTOR + 15)
     assert (load.refused, load.broken) == ([], [])
@@ -255,12 +254,13 @@ def test_two_rotations_under_load_refuse_nobody(tmp_path: Path) -> None:
     assert load.accepted > 200
 
 
-def _rotated(site: Site, load: Load, everywhere: Callable[[str], bool], *options: str) -> str:
+def _rotated(site: Site, load: Load, *options: str) -> str:
+    """Rotate, and wait until every server signs with the new key; its kid."""
     before = {each.kid for each in read(site.keys_file)}
     asked_at, asked_of = site.now(), len(load.minted)
     site.command("rotate", *options)
     (new,) = {each.kid for each in read(site.keys_file)} - before
-    load.wait_until(lambda: everywhere(new), 40)
+    load.wait_until(lambda: load.signs_everywhere(new), 40)
     signed = next(each for each in load.minted[asked_of:] if each.kid == new)
     assert signed.expires_at - SHORT_LIFETIME >= asked_at + 600
     return new
