@@ -49,7 +49,7 @@ def safe_next(value: object, allowed_origins: Collection[str] = ()) -> str | Non
         parts = urlsplit(value)
     except ValueError:
         return None
-    if not parts.path.startswith("/") or parts.path.startswith("//"):
+    if not parts.path.startswith("/") or parts.path.startswith("//") or value.startswith("//"):
         return None
     origin = ""
     if parts.scheme or parts.netloc:
