@@ -238,6 +238,7 @@ _NO_TIMES: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_two_rotations_under_load_refuse_nobody(tmp_path: Path) -> None:
     """The second begins while the first key still retires, and changes the algorithm."""
     site = Site(tmp_path)
