@@ -102,7 +102,9 @@ class EndedSet:
         now = to_ms(asked_at)
         oldest = now - self._keep
         try:
-            changes = self._fetch(max(oldest, min(self._known_until, now) - OVERLAP))
+            # a clock that was ahead and was set back has let go of ids too early: they are asked for again
+            since = oldest if now < self._known_until else max(oldest, self._known_until - OVERLAP)
+            changes = self._fetch(since)
         except StoreUnavailable as error:
             log.warning("the sessions ended meanwhile could not be asked for, the last known set serves: %s", error)
             self._asked_at = self._clock.now()
