@@ -8,6 +8,7 @@ from .extension import ANY_USER, CorbadoSession
 from .freshness import confirm_login, fresh_login_required
 from .guards import login_required, login_user, logout_user
 from .key_rotation import generate as generate_keys
+from .notices import Notice
 from .problems import Problem
 from .problems import SessionNotFound as NotFound
 from .records import AnonymousUser, Context, Device, LongSession, SessionUser, ShortSession
@@ -32,6 +33,7 @@ __all__ = [
     "InvalidShortSession",
     "LongSession",
     "NotFound",
+    "Notice",
     "Problem",
     "SessionUser",
     "SettingsError",

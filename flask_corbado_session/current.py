@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from flask import current_app, has_request_context, redirect, request, url_for
 from werkzeug.local import LocalProxy
 from werkzeug.wrappers import Response
 
-from .errors import StoreUnavailable
+from .errors import StoreUnavailable, UnknownSession
 from .lifecycle import Presented
 from .origin import SAFE_METHODS, is_foreign, is_same_host, safe_next
-from .problems import CsrfRejected, InvalidBearer, Unauthenticated, Unavailable, is_navigation
+from .problems import CsrfRejected, InvalidBearer, SessionNotFound, Unauthenticated, Unavailable, is_navigation
 from .records import (
     Active,
     Anonymous,
@@ -85,6 +86,19 @@ def unavailable(error: StoreUnavailable) -> Unavailable:
     """The 503 of a database that did not answer; the log says why."""
     log.error("%s", error)
     return Unavailable()
+
+
+T = TypeVar("T")
+
+
+def found_or_503(work: Callable[[], T]) -> T:
+    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
+    try:
+        return work()
+    except UnknownSession as error:
+        raise SessionNotFound from error
+    except StoreUnavailable as error:
+        raise unavailable(error) from error
 
 
 def bearer_token() -> str | None:

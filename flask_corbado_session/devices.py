@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ua_parser import parse
 
-from .records import Form
+from .records import Form, label_of
 
 USER_AGENT_LENGTH = 512
 
@@ -33,6 +33,11 @@ class Description:
     browser: str
     system: str
     form: Form
+
+    @property
+    def label(self) -> str:
+        """As the device will be called."""
+        return label_of(self.browser, self.system)
 
 
 def clean_user_agent(raw: str | None) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, current_app, has_request_context, request, url_for
 from flask_sqlalchemy import SQLAlchemy
 
 from . import cli, cookies, views, wiring
@@ -17,14 +18,14 @@ from .current import (
     current_short,
     current_user,
     exempt_from_origin_check,
+    found_or_503,
     load_user,
     presented_tokens,
     refresh,
-    unavailable,
 )
-from .errors import StoreUnavailable, UnknownSession
 from .guards import logout_user
 from .lifecycle import Loaders
+from .notices import Notice, tell
 from .origin import safe_next
 from .overview import Overview
 from .problems import SessionNotFound, Unauthenticated
@@ -32,7 +33,7 @@ from .records import Device, EndReason, LongSession, Refreshed, SignedOut
 from .settings import Settings
 from .state import EXTENSION, Callbacks, app_state, current_exchange
 from .tables import tables_in
-from .words import ago
+from .words import ago, place, text
 
 log = logging.getLogger("flask_corbado_session")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,14 +69,15 @@ class CorbadoSession:
         if db is None:
             state = wiring.verifying(app, settings, self._callbacks, self)
         else:
-            loaders = Loaders(self._user_exists, self._claims)
+            loaders = Loaders(self._user_exists, self._claims, self._notify)
             state = wiring.on_database(app, db, settings, self._callbacks, loaders, self)
         app.extensions[EXTENSION] = state
         app.wsgi_app = cookies.wrap(app.wsgi_app, state)  # type: ignore[method-assign, assignment]
         app.register_blueprint(views.blueprint(state))
         app.cli.add_command(cli.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
-        app.jinja_env.filters["corbado_session_ago"] = ago
+        app.jinja_env.globals["corbado_session_text"] = text
+        app.jinja_env.filters.update(corbado_session_ago=ago, corbado_session_place=place)
         if not settings.cookie_secure and not app.debug and not app.testing:
             log.warning(
                 "CORBADO_SESSION_COOKIE_SECURE is False: cookies travel in the clear; fine for development only"
@@ -103,6 +105,21 @@ class CorbadoSession:
         marked: F = exempt_from_origin_check(view)
         return marked
 
+    def notifier(self, notifier: F) -> F:
+        """Register ``notifier(notice)``, which mails a :class:`Notice` to its user: a new device, a copied session."""
+        self._callbacks.notifier = notifier
+        return notifier
+
+    def locate_ip(self, locator: F) -> F:
+        """Register ``locator(ip)``, an approximate place in words or None, for the devices page."""
+        self._callbacks.ip_locator = locator
+        return locator
+
+    def _notify(self, notice: Notice, link: str | None) -> None:
+        if link is not None and app_state().settings.url_prefix is not None:
+            notice = replace(notice, disown_path=url_for(f"{EXTENSION}.disown", token=link))
+        tell(self._callbacks.notifier, notice)
+
     def _user_exists(self, user_id: str) -> bool:
         return self._callbacks.user_loader is None or load_user(user_id) is not None
 
@@ -115,17 +132,17 @@ class CorbadoSession:
     def devices(self, user_id: str | None = None) -> list[Device]:
         """The devices of the signed-in user (or of ``user_id``), each with its live sessions; the current one first."""
         owner, current = self._owner(user_id), _current_id()
-        return _asked(lambda: self._overview.devices(owner, current))
+        return found_or_503(lambda: self._overview.devices(owner, current))
 
     def history(self, user_id: str | None = None) -> list[LongSession]:
         """The ended sessions of the signed-in user (or of ``user_id``), the latest first."""
         owner = self._owner(user_id)
-        return _asked(lambda: self._overview.history(owner))
+        return found_or_503(lambda: self._overview.history(owner))
 
     def rename_device(self, device_id: str, name: str, *, user_id: str | AnyUser | None = None) -> None:
         """Name a device of the signed-in user; an empty name gives it its label back."""
         owner = self._acts_on(user_id)
-        _asked(lambda: self._overview.rename_device(device_id, owner, name))
+        found_or_503(lambda: self._overview.rename_device(device_id, owner, name))
 
     def revoke(self, session_id: str, *, user_id: str | AnyUser | None = None) -> None:
         """End one session, everywhere within a second. NotFound unless it is the signed-in user's, or ``ANY_USER``."""
@@ -168,7 +185,7 @@ class CorbadoSession:
         return None if isinstance(user_id, AnyUser) else self._owner(user_id)
 
     def _revoked(self, revoke: Callable[[], list[str]]) -> None:
-        ended = _asked(revoke)
+        ended = found_or_503(revoke)
         if ended and _current_id() in ended:  # revoking the current session is signing out
             current_exchange().outcome = SignedOut()
 
@@ -187,7 +204,7 @@ class CorbadoSession:
 
         For claims that must change now. Nobody is signed out.
         """
-        _asked(lambda: app_state().with_rows().lifecycle.expire_short(str(user_id)))
+        found_or_503(lambda: app_state().with_rows().lifecycle.expire_short(str(user_id)))
 
     # ---- the request
 
@@ -209,16 +226,3 @@ def _current_id() -> str | None:
 
 def _reason(user_id: str | AnyUser | None) -> EndReason:
     return "revoked" if user_id is None else "operator"
-
-
-T = TypeVar("T")
-
-
-def _asked(work: Callable[[], T]) -> T:
-    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
-    try:
-        return work()
-    except UnknownSession as error:
-        raise SessionNotFound from error
-    except StoreUnavailable as error:
-        raise unavailable(error) from error

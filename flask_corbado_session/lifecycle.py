@@ -18,6 +18,7 @@ from .ended_set import EndedSet
 from .errors import InvalidShortSession, StoreUnavailable
 from .keys import KeyRing
 from .long_token import DeviceTokenSigner, LongToken, LongTokenSigner, first_token, new_id
+from .notices import Disowning, Notice
 from .records import Active, Anonymous, Context, Ended, GoneReason, Outcome, Refreshed, ShortSession, Started
 from .rotation import Accepted, Gone, Rotation
 from .settings import Settings
@@ -49,10 +50,12 @@ class Presented(NamedTuple):
 
 @dataclass(slots=True)
 class Loaders:
-    """What the app is asked at each refresh, after the row's own commit."""
+    """What the app is asked at each refresh, and told, after the row's own commit."""
 
     user_exists: Callable[[str], bool] = lambda user_id: True
     claims: Callable[[str], Mapping[str, Any]] = lambda user_id: {}
+    notify: Callable[[Notice, str | None], None] = lambda notice, link: None
+    """Told after the commit, with the token of the link that disowns a new device."""
 
 
 class ShortSessions:
@@ -102,6 +105,7 @@ class Lifecycle:
         shorts: ShortSessions,
         store: Store,
         rotation: Rotation,
+        disowning: Disowning,
         loaders: Loaders,
         sender: object,
     ) -> None:
@@ -113,6 +117,7 @@ class Lifecycle:
         self._shorts = shorts
         self._store = store
         self._rotation = rotation
+        self._disowning = disowning
         self._loaders = loaders
         self._sender = sender
         self._dead: dict[str, tuple[GoneReason, datetime]] = {}
@@ -195,6 +200,7 @@ class Lifecycle:
             signals.session_reuse_detected.send(
                 self._sender, user_id=gone.user_id, session_id=session_id, context=context, other=gone.other
             )
+            self._loaders.notify(Notice("reuse", gone.user_id or "", session_id, context, gone.other), None)
         return Ended(session_id, gone.reason)
 
     # ---- start
@@ -250,6 +256,10 @@ class Lifecycle:
         signals.session_started.send(self._sender, **facts)
         if is_new:
             signals.device_added.send(self._sender, **facts)
+            self._loaders.notify(
+                Notice("new_device", user_id, session_id, context, device_label=describe(context.user_agent).label),
+                self._disowning.link(device_id, self._device_tokens.load(device_token) or b""),
+            )
         return Started(
             short, short_token, self._long_tokens.dump(token), device_token, persistent, from_ms(to_ms(expires_at))
         )

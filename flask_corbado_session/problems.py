@@ -149,6 +149,15 @@ class NothingToResume(SessionNotFound):
     description = "The form has been sent already, or has waited longer than ten minutes. Please fill it in again."
 
 
+class LinkSpent(Problem):
+    """The link of a mail does not work, or no longer."""
+
+    code = 410
+    title = "This link works no longer"
+    problem_code = "link_spent"
+    description = "It was used already, has expired, or is not whole. Sign in to see your devices, and end any of them."
+
+
 class BadRequestProblem(Problem):
     """What was sent can't be used; ``field`` names it."""
 

@@ -13,6 +13,7 @@ from .engine import Database
 from .errors import NotOnThisApp
 from .keys import KeyRing
 from .lifecycle import Lifecycle, ShortSessions
+from .notices import Disowning, Notice
 from .overview import Overview
 from .records import Outcome
 from .settings import Settings
@@ -29,6 +30,8 @@ class Callbacks:
     user_loader: Callable[[str], Any] | None = None
     claims_loader: Callable[[str], Mapping[str, Any]] | None = None
     unauthorized_handler: Callable[[], Any] | None = None
+    notifier: Callable[[Notice], Any] | None = None
+    ip_locator: Callable[[str], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Rows:
     database: Database
     lifecycle: Lifecycle
     overview: Overview
+    disowning: Disowning
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -251,6 +252,28 @@ class Store:
         which = c.id == device_id if user_id is None else (c.id == device_id) & (c.user_id == user_id)
         change = update(self._device).where(which).values(name=name)
         return self.database.run(lambda connection: connection.execute(change).rowcount) > 0
+
+    def device_with_cookie(self, device_id: str) -> tuple[Device, bytes] | None:
+        """A device without its sessions, and the hash of its cookie."""
+        asked = select(self._device).where(self._device.c.id == device_id)
+        row = self.database.run(lambda connection: connection.execute(asked).one_or_none())
+        if row is None:
+            return None
+        seen = from_ms(row.first_seen_at)
+        device = Device(row.id, row.user_id, row.name, row.browser, row.system, row.form, row.user_agent, seen)
+        return device, row.cookie_hash
+
+    def disown_device(self, device_id: str, cookie_hash: bytes, now: int) -> list[str] | None:
+        """Forget the device's cookie and end its sessions, together; None if somebody else has done so."""
+        c = self._device.c
+        forget = update(self._device).where(c.id == device_id, c.cookie_hash == cookie_hash)
+
+        def disown(connection: Connection) -> list[str] | None:
+            if not connection.execute(forget.values(cookie_hash=secrets.token_bytes(32))).rowcount:
+                return None
+            return self._end(connection, self._session.c.device_id == device_id, "revoked", now)
+
+        return self.database.run_together(disown)
 
     # ---- forgetting
 

@@ -7,14 +7,23 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request, url_for
 
 from . import cors, well_known
-from .current import bearer_token, current_session, find_outcome, presented_tokens, refresh, unauthenticated
+from .current import (
+    bearer_token,
+    check_origin,
+    current_session,
+    find_outcome,
+    found_or_503,
+    presented_tokens,
+    refresh,
+    unauthenticated,
+)
 from .freshness import stale_refusal
 from .guards import login_required, logout_user
 from .origin import safe_next
-from .problems import BadRequestProblem, NothingToResume, is_navigation
+from .problems import BadRequestProblem, LinkSpent, NothingToResume, is_navigation
 from .records import Active, Device, LongSession, Refreshed, ShortSession
 from .resume import recall
 from .state import EXTENSION, AppState, app_state, current_exchange
@@ -49,6 +58,8 @@ def blueprint(state: AppState) -> Blueprint:
     add("/refresh", "refresh", refresh_short)
     add("/logout", "logout", logout)
     add("/resume", "resume", resume_form, "GET")
+    add("/disown/<token>", "disown", ask_to_disown, "GET")
+    add("/disown/<token>", "disown_device", disown)
     add("/devices", "devices", devices, "GET")
     add("/devices/<device_id>/name", "rename_device", rename_device)
     add("/devices/<device_id>/revoke", "revoke_device", revoke_device)
@@ -160,6 +171,33 @@ def revoke_others() -> Any:
         return answer
     _extension().revoke_others()
     return _done()
+
+
+# ---- "this wasn't me", from a mail
+
+
+def ask_to_disown(token: str) -> Any:
+    """The page behind the link: a GET changes nothing, for mail scanners follow links."""
+    device = found_or_503(lambda: app_state().with_rows().disowning.find(token))
+    if device is None:
+        raise LinkSpent
+    return _no_store(render_template("corbado_session/disown.html", device=device, done=False))
+
+
+def disown(token: str) -> Any:
+    """End every session of the device the link stands for, once."""
+    check_origin(app_state())
+    device = found_or_503(lambda: app_state().with_rows().disowning.use(token))
+    if device is None:
+        raise LinkSpent
+    return _no_store(render_template("corbado_session/disown.html", device=device, done=True))
+
+
+def _no_store(page: str) -> Response:
+    response = make_response(page)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"  # the path is the key
+    return response
 
 
 def _ask_again(is_sign_out: Callable[[], bool]) -> Any:

@@ -16,6 +16,7 @@ from .errors import SettingsError
 from .keys import SecretKeys, weakness
 from .keys_cli import key_ring
 from .lifecycle import Lifecycle, Loaders, ShortSessions
+from .notices import Disowning
 from .overview import Overview
 from .rotation import Rotation
 from .settings import Settings
@@ -41,11 +42,9 @@ def on_database(
     ended = EndedSet(store.changes_since, clock, settings.revocation_interval, settings.short_lifetime)
     shorts = ShortSessions(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, clock)
     rotation = Rotation(database, tables, settings.idle_lifetime)
-    rows = Rows(
-        database,
-        Lifecycle(settings, clock, keys, secrets, shorts, store, rotation, loaders, app),
-        Overview(settings, clock, store, ended, app),
-    )
+    disowning = Disowning(secrets, clock, store, ended)
+    lifecycle = Lifecycle(settings, clock, keys, secrets, shorts, store, rotation, disowning, loaders, app)
+    rows = Rows(database, lifecycle, Overview(settings, clock, store, ended, app), disowning)
     return AppState(settings, clock, keys, shorts, callbacks, rows, reads_cookies=True, extension=extension)
 
 

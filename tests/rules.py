@@ -18,6 +18,7 @@ from flask_corbado_session.ended_set import EndedSet
 from flask_corbado_session.engine import Database
 from flask_corbado_session.keys import SecretKeys
 from flask_corbado_session.lifecycle import Lifecycle, Loaders, Presented, ShortSessions
+from flask_corbado_session.notices import Disowning
 from flask_corbado_session.overview import Overview
 from flask_corbado_session.records import Refreshed, Started
 from flask_corbado_session.rotation import Rotation
@@ -79,7 +80,8 @@ def rules_on(
     ended = EndedSet(store.changes_since, time, settings.revocation_interval, settings.short_lifetime)
     shorts = ShortSessions(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, time)
     rotation = Rotation(database, tables, settings.idle_lifetime)
-    lifecycle = Lifecycle(settings, time, keys, secrets, shorts, store, rotation, loaders, sender)
+    disowning = Disowning(secrets, time, store, ended)
+    lifecycle = Lifecycle(settings, time, keys, secrets, shorts, store, rotation, disowning, loaders, sender)
     overview = Overview(settings, time, store, ended, sender)
     parts = (moving, settings, database, tables, store, ended, shorts, lifecycle, overview, loaders, sender)
     return Rules(*parts)

@@ -31,6 +31,8 @@ def test_their_names_are_their_own_whatever_the_apps_convention(convention: dict
     assert names == {
         "ix_corbado_session_user_id_ended_at_expires_at",
         "ix_corbado_session_ended_at",
+        "ix_corbado_session_short_after",
+        "ix_corbado_session_created_at",
         "ix_corbado_session_expires_at",
         "ix_corbado_session_device_id",
         "pk_corbado_session",

@@ -1,0 +1,102 @@
+"""What a person should be told of: a copy of his session was used, or a device nobody has seen signed in.
+
+The app sends the mail (``@sessions.notifier``); a link in it ends what was not the person himself, without signing in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from .clock import Clock, to_ms
+from .ended_set import EndedSet
+from .records import Context, Device
+from .store import Store
+
+log = logging.getLogger("flask_corbado_session")
+
+LINK_LIFETIME = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What happened, for the app to tell its user. Called after the commit; an error in telling is logged, no more."""
+
+    kind: Literal["new_device", "reuse"]
+    user_id: str
+    session_id: str
+    context: Context
+    """Who signed in; of a reuse, who came with the spent copy."""
+    other: Context | None = None
+    """Of a reuse, who was refreshed last."""
+    device_label: str = ""
+    disown_path: str | None = field(default=None, repr=False)
+    """The path of a page whose one button ends every session of the new device: "this wasn't me". Put your own public
+    URL before it, never the request's Host. It works once, for seven days."""
+
+
+class Disowning:
+    """The signed links of such mails. The device's cookie is forgotten with it, so that it counts as new again."""
+
+    def __init__(self, secret_keys: Sequence[str | bytes], clock: Clock, store: Store, ended: EndedSet) -> None:
+        keys = [key.encode() if isinstance(key, str) else key for key in reversed(secret_keys)]
+        self._links = URLSafeSerializer(
+            keys, salt="flask-corbado-session.disown", signer_kwargs={"digest_method": hashlib.sha256}
+        )
+        self._clock = clock
+        self._store = store
+        self._ended = ended
+
+    def link(self, device_id: str, cookie_hash: bytes) -> str:
+        """The token of a link for a device as it is now."""
+        until = to_ms(self._clock.now() + LINK_LIFETIME)
+        token: str | bytes = self._links.dumps([device_id, _mark(cookie_hash), until])
+        return token if isinstance(token, str) else token.decode()
+
+    def find(self, token: str) -> Device | None:
+        """The device a link still stands for; None if it was tampered with, has expired, or has been used."""
+        found = self._look(token)
+        return None if found is None else found[0]
+
+    def use(self, token: str) -> Device | None:
+        """End every session of the device, once: of two at the same time one gets None."""
+        found = self._look(token)
+        if found is None:
+            return None
+        device, cookie_hash = found
+        ended = self._store.disown_device(device.id, cookie_hash, to_ms(self._clock.now()))
+        if ended is None:
+            return None
+        self._ended.add(ended)
+        return device
+
+    def _look(self, token: str) -> tuple[Device, bytes] | None:
+        try:
+            device_id, mark, until = self._links.loads(token)
+        except (BadSignature, ValueError, TypeError):
+            return None
+        if until <= to_ms(self._clock.now()):
+            return None
+        found = self._store.device_with_cookie(device_id)
+        return found if found is not None and _mark(found[1]) == mark else None
+
+
+def _mark(cookie_hash: bytes) -> str:
+    """Enough of the cookie's hash to see that it is still the same."""
+    return hashlib.sha256(b"disown" + cookie_hash).hexdigest()[:16]
+
+
+def tell(notifier: Callable[[Notice], object] | None, notice: Notice) -> None:
+    """Call the app's notifier; whatever it raises must not undo a sign-in."""
+    if notifier is None:
+        return
+    try:
+        notifier(notice)
+    except Exception:
+        log.exception("the notifier failed on a notice of kind %s", notice.kind)
