@@ -122,7 +122,8 @@ def _cookie(settings: Settings, name: str, value: str, age: timedelta | None) ->
 
 def _tell_of_http(state: AppState, environ: dict[str, Any]) -> None:
     """A browser drops a Secure cookie that came over http without a word; we say it, once."""
-    host = environ.get("HTTP_HOST", environ.get("SERVER_NAME", "")).rpartition(":")[0] or environ.get("HTTP_HOST", "")
+    name = environ.get("HTTP_HOST", environ.get("SERVER_NAME", ""))
+    host = name if name.endswith("]") else name.rpartition(":")[0] or name
     loopback = host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "[::1]"
     if environ.get("wsgi.url_scheme") != "http" or loopback or "http" in state.told:
         return
