@@ -14,7 +14,7 @@ from inspect import signature
 from time import monotonic
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
+from sqlalchemy import URL, Connection, Engine, MetaData, Table, create_engine, event
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -102,6 +102,15 @@ class Database:
 
         return self.run(together)
 
+    def create_tables(self) -> list[str]:
+        """Create the library's own tables where they are missing; their names."""
+        tables = self._own_tables()
+        self.run(lambda connection: self.metadata.create_all(connection, tables=tables))
+        return [table.name for table in tables]
+
+    def _own_tables(self) -> list[Table]:
+        return [table for name, table in self.metadata.tables.items() if name.startswith("corbado_")]
+
     def dispose(self) -> None:
         """Close every pooled connection; the next statement opens new ones."""
         with self._lock:
@@ -115,7 +124,7 @@ class Database:
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _prepare_sqlite)
             if is_in_memory(url):
-                self.metadata.create_all(engine, tables=_own_tables(self.metadata))
+                self.metadata.create_all(engine, tables=self._own_tables())
         if engine.driver == "psycopg":
             event.listen(engine, "do_connect", _connect_psycopg)
         # a worker forked from this process must not talk on its parent's sockets
@@ -128,10 +137,6 @@ def is_in_memory(url: URL) -> bool:
     """Whether this URL names an in-memory SQLite database, of which every engine has one of its own."""
     database = url.database or ""
     return url.get_backend_name() == "sqlite" and (database in ("", ":memory:") or "mode=memory" in str(url))
-
-
-def _own_tables(metadata: MetaData) -> list[Any]:
-    return [table for name, table in metadata.tables.items() if name.startswith("corbado_")]
 
 
 def _leave_to_parent(engine: Engine | None) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from sqlalchemy import ColumnElement
 
@@ -19,6 +20,8 @@ from .records import Device, EndReason, LongSession
 from .settings import Settings
 from .store import Store
 from .tables import NAME_LENGTH
+
+_DAY = 24 * 3600 * 1000
 
 
 class Overview:
@@ -89,9 +92,14 @@ class Overview:
             while forgotten := batch(before):
                 yield forgotten
 
-    def count_live(self) -> int:
-        """How many sessions serve now."""
-        return self._store.count_live(self._now())
+    def live_sessions(self, user_id: str | None, limit: int) -> list[LongSession]:
+        """The live sessions (of one user), those that started last first."""
+        return self._store.live_sessions(user_id, self._now(), limit)
+
+    def stats(self) -> dict[str, Any]:
+        """How many sessions serve, for how many users, on how many devices; and how those of the last day ended."""
+        now = self._now()
+        return self._store.stats(now, now - _DAY)
 
     def _now(self) -> int:
         return to_ms(self._clock.now())

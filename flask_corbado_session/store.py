@@ -8,7 +8,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, insert, select, true, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    delete,
+    distinct,
+    false,
+    func,
+    insert,
+    select,
+    true,
+    union_all,
+    update,
+)
 
 from .clock import from_ms
 from .devices import Description
@@ -237,13 +250,24 @@ class Store:
     def history(self, user_id: str, limit: int = _LISTED) -> list[LongSession]:
         """The user's sessions that were ended and are not yet forgotten, the latest first."""
         c = self._session.c
+        ended = self._titled().where(c.user_id == user_id, c.ended_at.is_not(None))
+        return self._sessions(ended.order_by(c.ended_at.desc(), c.id).limit(limit))
+
+    def live_sessions(self, user_id: str | None, now: int, limit: int) -> list[LongSession]:
+        """The live sessions (of one user), those that started last first."""
+        c = self._session.c
+        live = self._titled().where(self._alive(now))
+        if user_id is not None:
+            live = live.where(c.user_id == user_id)
+        return self._sessions(live.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
+
+    def _titled(self) -> Any:
         d = self._device.c
-        asked = select(self._session, d.name.label("of_name"), d.browser, d.system).join(
-            self._device, c.device_id == d.id
-        )
-        ended = asked.where(c.user_id == user_id, c.ended_at.is_not(None))
-        latest = ended.order_by(c.ended_at.desc(), c.id).limit(limit)
-        rows = self.database.run(lambda connection: connection.execute(latest).all())
+        asked = select(self._session, d.name.label("of_name"), d.browser, d.system)
+        return asked.join(self._device, self._session.c.device_id == d.id)
+
+    def _sessions(self, asked: Any) -> list[LongSession]:
+        rows = self.database.run(lambda connection: connection.execute(asked).all())
         return [_long_session(row, None, row.of_name or label_of(row.browser, row.system)) for row in rows]
 
     def rename_device(self, device_id: str, user_id: str | None, name: str | None) -> bool:
@@ -302,10 +326,19 @@ class Store:
         except DuplicateRow as error:  # a device was signed in on between the two statements
             raise StoreUnavailable("a device came back to use while it was being deleted; run cleanup again") from error
 
-    def count_live(self, now: int) -> int:
-        """How many sessions serve now."""
-        asked = select(func.count()).select_from(self._session).where(self._alive(now))
-        return self.database.run(lambda connection: connection.execute(asked).scalar_one())
+    def stats(self, now: int, since: int) -> dict[str, Any]:
+        """What there is, and how the sessions ended after ``since`` ended."""
+        c = self._session.c
+        live = select(func.count(), func.count(distinct(c.user_id))).where(self._alive(now))
+        ended = select(c.end_reason, func.count()).where(c.ended_at > since).group_by(c.end_reason)
+
+        def ask(connection: Connection) -> dict[str, Any]:
+            sessions, users = connection.execute(live).one()
+            devices = connection.execute(select(func.count()).select_from(self._device)).scalar_one()
+            reasons = {row[0]: row[1] for row in connection.execute(ended)}
+            return {"live_sessions": sessions, "users": users, "devices": devices, "ended_in_a_day": reasons}
+
+        return self.database.run(ask)
 
 
 def _long_session(row: Any, current: str | None, device_title: str = "") -> LongSession:

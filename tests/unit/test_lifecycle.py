@@ -430,7 +430,7 @@ def test_claims_that_do_not_fit_are_refused_before_anything_is_written(rules: Ru
 def test_methods_that_are_no_words_are_refused(rules: Rules, amr: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         rules.start(amr=amr)
-    assert rules.overview.count_live() == 0
+    assert rules.overview.stats()["live_sessions"] == 0
 
 
 @pytest.mark.parametrize(

@@ -251,10 +251,10 @@ def test_a_device_is_forgotten_when_no_session_is_left_of_it(rules: Rules) -> No
 def test_live_sessions_are_counted(rules: Rules) -> None:
     add_session(rules)
     ended = add_session(rules, "bob")
-    assert rules.store.count_live(NOW) == 2
+    assert rules.store.stats(NOW, NOW)["live_sessions"] == 2
     rules.store.end(rules.store.session_is(ended), "revoked", NOW)
-    assert rules.store.count_live(NOW) == 1
-    assert rules.store.count_live(NOW + 7 * DAY) == 0
+    assert rules.store.stats(NOW, NOW)["live_sessions"] == 1
+    assert rules.store.stats(NOW + 7 * DAY, NOW)["live_sessions"] == 0
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_live_sessions_are_counted(rules: Rules) -> None:
         lambda store: store.is_alive("a" * 30, NOW),
         lambda store: store.rename_device("a" * 30, "alice", None),
         lambda store: store.forget_sessions(NOW),
-        lambda store: store.count_live(NOW),
+        lambda store: store.stats(NOW, NOW)["live_sessions"],
         lambda store: store.end_surplus("alice", 1, NOW),
         lambda store: store.find_or_add_device("alice", HASH, None, lambda: describe(None), NOW),
     ],
