@@ -1,4 +1,7 @@
-"""The two tables, as Core tables in the app's own metadata, so that ``db.create_all()`` and migrations see them.
+"""The tables, as Core tables in the app's own metadata, so that ``db.create_all()`` and migrations see them.
+
+DESIGN §7 names two, of sessions and devices; the third records what operators did (who, what, how many, when), which
+outlives the sessions it was done to. It is written by the operator pages and the operator API alone.
 
 Times are integer milliseconds since the epoch: SQLite loses offsets, MariaDB drops fractions. Ids compare
 case-sensitively on every database.
@@ -28,6 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 SESSION = "corbado_session"
 DEVICE = "corbado_device"
+OPERATOR_ACTION = "corbado_operator_action"
 USER_ID_LENGTH = 255
 NAME_LENGTH = 80
 
@@ -38,6 +42,7 @@ class Tables:
 
     session: Table
     device: Table
+    operator_action: Table
 
 
 def tables_in(metadata: MetaData) -> Tables:
@@ -45,7 +50,8 @@ def tables_in(metadata: MetaData) -> Tables:
     if SESSION not in metadata.tables:
         _device_table(metadata)
         _session_table(metadata)
-    return Tables(metadata.tables[SESSION], metadata.tables[DEVICE])
+        _operator_action_table(metadata)
+    return Tables(metadata.tables[SESSION], metadata.tables[DEVICE], metadata.tables[OPERATOR_ACTION])
 
 
 def _exact(length: int) -> TypeEngine[str]:
@@ -73,6 +79,7 @@ def _device_table(metadata: MetaData) -> None:
         Column("first_seen_at", BigInteger, nullable=False),
         PrimaryKeyConstraint("id", name="pk_corbado_device"),
         UniqueConstraint("user_id", "cookie_hash", name="uq_corbado_device_user_id_cookie_hash"),
+        Index("ix_corbado_device_first_seen_at", "first_seen_at", "id"),
     )
 
 
@@ -117,4 +124,23 @@ def _session_table(metadata: MetaData) -> None:
         Index("ix_corbado_session_created_at", "created_at", "id"),
         Index("ix_corbado_session_expires_at", "expires_at"),
         Index("ix_corbado_session_device_id", "device_id"),
+    )
+
+
+def _operator_action_table(metadata: MetaData) -> None:
+    Table(
+        OPERATOR_ACTION,
+        metadata,
+        Column("id", _exact(30), nullable=False),
+        Column("at", BigInteger, nullable=False),
+        # the operator's user id, or the project id for the operator API
+        Column("operator_id", _exact(USER_ID_LENGTH), nullable=False),
+        Column("via", String(8), nullable=False),
+        Column("action", String(16), nullable=False),
+        # the id of a session, a device or a user, or a time; no foreign key, since it outlives what it names
+        Column("target", _exact(USER_ID_LENGTH), nullable=False),
+        # how many sessions were ended; none while it is being done, or when it was broken off
+        Column("sessions", Integer),
+        PrimaryKeyConstraint("id", name="pk_corbado_operator_action"),
+        Index("ix_corbado_operator_action_at", "at", "id"),
     )

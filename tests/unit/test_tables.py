@@ -17,17 +17,18 @@ def test_they_are_built_once_per_metadata() -> None:
     assert tables_in(MetaData()).session is not tables_in(metadata).session
 
 
-def test_they_are_two() -> None:
+def test_they_are_three() -> None:
     metadata = MetaData()
     tables_in(metadata)
-    assert set(metadata.tables) == {"corbado_session", "corbado_device"}
+    assert set(metadata.tables) == {"corbado_session", "corbado_device", "corbado_operator_action"}
 
 
 @pytest.mark.parametrize("convention", [{}, {"ix": "x_%(column_0_label)s", "pk": "y_%(table_name)s"}])
 def test_their_names_are_their_own_whatever_the_apps_convention(convention: dict[str, str]) -> None:
     tables = tables_in(MetaData(naming_convention=convention))
-    names = {str(index.name) for index in tables.session.indexes}
-    names |= {str(each.name) for table in (tables.session, tables.device) for each in table.constraints}
+    all_of_them = (tables.session, tables.device, tables.operator_action)
+    names = {str(index.name) for table in all_of_them for index in table.indexes}
+    names |= {str(each.name) for table in all_of_them for each in table.constraints}
     assert names == {
         "ix_corbado_session_user_id_ended_at_expires_at",
         "ix_corbado_session_ended_at",
@@ -36,7 +37,10 @@ def test_their_names_are_their_own_whatever_the_apps_convention(convention: dict
         "ix_corbado_session_expires_at",
         "ix_corbado_session_device_id",
         "pk_corbado_session",
+        "ix_corbado_device_first_seen_at",
+        "ix_corbado_operator_action_at",
         "pk_corbado_device",
+        "pk_corbado_operator_action",
         "fk_corbado_session_device_id",
         "uq_corbado_device_user_id_cookie_hash",
     }
@@ -53,7 +57,7 @@ def test_the_columns_of_rotation_are_those_of_the_protocol() -> None:
 
 def test_times_are_integers_everywhere() -> None:
     tables = tables_in(MetaData())
-    for table in (tables.session, tables.device):
+    for table in (tables.session, tables.device, tables.operator_action):
         for column in table.columns:
             if column.name == "at" or column.name.endswith("_at") or column.name == "auth_time":
                 assert str(column.type) == "BIGINT"
@@ -78,7 +82,7 @@ def test_what_is_made_in_the_database_is_what_was_declared(database_url: str) ->
     tables_in(metadata)
     metadata.create_all(engine)
     found = inspect(engine)
-    assert set(found.get_table_names()) == {"corbado_session", "corbado_device"}
+    assert set(found.get_table_names()) == {"corbado_session", "corbado_device", "corbado_operator_action"}
     indexes = {index["name"]: index["column_names"] for index in found.get_indexes("corbado_session")}
     assert indexes["ix_corbado_session_user_id_ended_at_expires_at"] == ["user_id", "ended_at", "expires_at"]
     assert indexes["ix_corbado_session_ended_at"] == ["ended_at"]
