@@ -11,7 +11,7 @@ from .key_rotation import generate as generate_keys
 from .notices import Notice
 from .problems import Problem
 from .problems import SessionNotFound as NotFound
-from .records import AnonymousUser, Context, Device, LongSession, SessionUser, ShortSession
+from .records import AnonymousUser, Context, Device, LongSession, SessionUser, ShortSession, UserMixin
 from .signals import (
     device_added,
     session_ended,
@@ -39,6 +39,7 @@ __all__ = [
     "SettingsError",
     "ShortSession",
     "ShortSessionVerifier",
+    "UserMixin",
     "confirm_login",
     "current_session",
     "current_user",

@@ -126,6 +126,19 @@ class SessionUser:
         return self.id
 
 
+class UserMixin:
+    """What Flask-Login's mixin of that name gives a user class that has an ``id``."""
+
+    __slots__ = ()
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        """The id as text."""
+        return str(self.id)  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True, slots=True)
 class AnonymousUser:
     """Nobody; what ``current_user`` is when no session came with the request, and outside a request."""

@@ -9,7 +9,8 @@ clock.move(minutes=20)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,19 +51,37 @@ def signed_in(
     claims: Mapping[str, Any] | None = None,
     amr: Iterable[str] = (),
     remember: bool = True,
+    age: timedelta = timedelta(0),
     user_agent: str | None = None,
     client: FlaskClient | None = None,
 ) -> FlaskClient:
-    """A test client with the cookies of a session just started for ``user`` (a user, or an id)."""
+    """A test client with the cookies of a session started for ``user`` (a user, or an id) ``age`` ago.
+
+    With an ``age`` beyond the short lifetime the short cookie is gone, as it would be from a browser: the first request
+    is refreshed. Given a ``client``, that one signs in, with what it has.
+    """
     client = client or app.test_client()
     headers = {"User-Agent": user_agent} if user_agent else None
     cookies = "; ".join(f"{name}={cookie.value}" for name in _names(app) if (cookie := client.get_cookie(name)))
     environ = {"HTTP_COOKIE": cookies} if cookies else None
-    with app.test_request_context(headers=headers, environ_overrides=environ) as context:
+    with app.test_request_context(headers=headers, environ_overrides=environ) as context, _at_age(app, age):
         login_user(user, remember, claims=claims, amr=amr)
         for _, header in set_cookies(current_exchange(), context.request.environ):
             _keep(client, header)
+    if age >= _state(app).settings.short_lifetime:
+        expire_short(client)
     return client
+
+
+@contextmanager
+def _at_age(app: Flask, age: timedelta) -> Iterator[None]:
+    clock = _state(app).clock
+    now = clock.read
+    clock.read = lambda: now() - age
+    try:
+        yield
+    finally:
+        clock.read = now
 
 
 def expire_short(client: FlaskClient) -> None:
