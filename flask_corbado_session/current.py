@@ -6,12 +6,12 @@ import copy
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 from urllib.parse import urlencode
 
 from flask import current_app, has_request_context, redirect, request, url_for
+from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
-from werkzeug.wrappers import Response
 
 from .errors import StoreUnavailable, UnknownSession
 from .lifecycle import Presented
@@ -195,21 +195,19 @@ def unauthenticated() -> Any:
     outcome, settings = exchange.outcome, exchange.state.settings
     if isinstance(outcome, Anonymous) and outcome.bearer_code is not None:
         raise InvalidBearer(outcome.bearer_code, outcome.bearer_text)
-    if exchange.state.callbacks.unauthorized_handler is not None:
-        return current_app.ensure_sync(exchange.state.callbacks.unauthorized_handler)()
+    handler = exchange.state.callbacks.unauthorized_handler
+    # a handler that forgot its return must not let the view run
+    if handler is not None and (answer := current_app.ensure_sync(handler)()) is not None:
+        return answer
     if settings.login_view is not None and is_navigation():
         return redirect(view_url(settings.login_view, next=way_back()), 303)
     members = {"reason": outcome.reason} if isinstance(outcome, Ended) else {}
     raise Unauthenticated(**members)
 
 
-def refuse() -> None:
+def refuse() -> NoReturn:
     """Raise what :func:`unauthenticated` answers, from the depth of a view."""
-    answer = current_app.make_response(unauthenticated())
-    problem = Unauthenticated()
-    problem.response = cast(Response, answer)
-    problem.get_response = lambda *_: cast(Response, answer)  # type: ignore[method-assign]
-    raise problem
+    raise HTTPException(response=current_app.make_response(unauthenticated()))
 
 
 def view_url(view: str, **values: Any) -> str:

@@ -14,7 +14,7 @@ from .current import (
     check_origin,
     find_outcome,
     presented_tokens,
-    unauthenticated,
+    refuse,
     unavailable,
     view_url,
     way_back,
@@ -74,8 +74,7 @@ def confirm_login(*, amr: Iterable[str] = ()) -> bool:
     check_origin(exchange.state)
     outcome = find_outcome(exchange)
     if not isinstance(outcome, (Active, Refreshed, Started)) or outcome.short.session_id is None:
-        unauthenticated()
-        raise RuntimeError("confirm_login() confirms a signed-in user: put @login_required on the view that calls it")
+        refuse()  # there is nobody whose login could be confirmed
     lifecycle = exchange.state.with_rows().lifecycle
     try:
         persistent, claims = lifecycle.kept_at_step_up(outcome.short.session_id) or (True, {})

@@ -140,4 +140,7 @@ def user_id_of(user: Any) -> str:
 def _exchange_of(what: str) -> Exchange:
     if not has_request_context():
         raise RuntimeError(f"{what} sets or clears cookies, so it needs a request: call it in a view")
-    return current_exchange()
+    exchange = current_exchange()
+    if exchange.answered:
+        raise RuntimeError(f"{what} sets or clears cookies, and the answer has begun to leave: call it earlier")
+    return exchange
