@@ -1,4 +1,7 @@
-"""The demo site: sign-in, dashboard, account and devices, by the public API of flask_corbado_session alone."""
+"""The demo: a site with sign-in, account and devices, and three other shapes of app that use its sessions.
+
+All of it stands on the public API of flask_corbado_session alone.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Any
 
 from flask import Flask
 
-from . import account, auth, cost, errors, instance, models, pages, security
+from . import account, auth, cost, errors, instance, models, pages, security, spa
+from .addresses import Addresses
 from .extensions import db, limiter, sessions
 
 DEFAULTS: dict[str, Any] = {
@@ -35,7 +39,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """
     folder = os.environ.get("DEMO_INSTANCE")
     app = Flask(__name__, instance_path=str(Path(folder).resolve()) if folder else None)
-    app.config.from_mapping(DEFAULTS)
+    addresses = Addresses.from_environment()
+    app.config.from_mapping(
+        DEFAULTS, CORBADO_SESSION_ISSUER=addresses.auth, CORBADO_SESSION_CORS_ORIGINS=[addresses.app]
+    )
     app.config.from_prefixed_env()
     app.config.from_mapping(config or {})
     instance.fill_in(app)
@@ -43,8 +50,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         extension.init_app(app)
     for part in (security, cost, errors):
         part.init_app(app)
-    for blueprint in (pages.blueprint, auth.blueprint, account.blueprint):
+    for blueprint in (pages.blueprint, auth.blueprint, account.blueprint, spa.blueprint):
         app.register_blueprint(blueprint)
+    app.jinja_env.globals["addresses"] = addresses
     with app.app_context():
         models.prepare()
     return app

@@ -1,37 +1,81 @@
-"""``python -m demo_site``: the site on http://localhost:8000 (``PORT`` for another), until Ctrl-C or SIGTERM."""
+"""``python -m demo_site``: site, other-host page and orders service, a process each, until Ctrl-C or SIGTERM.
+
+They take three ports from 8000 on, or from ``PORT``.
+"""
 
 from __future__ import annotations
 
-import os
+import select
 import signal
+import subprocess
 import sys
-from types import FrameType
+from collections.abc import Collection, Mapping
+from typing import IO
 
-from waitress.server import create_server
+from .serving import UNTIL_STDIN_ENDS, read_addresses, stop_on_signals
 
-from . import create_app
+MODULES = ("demo_site.site", "demo_site.spa_host", "demo_site.orders_service")
+PATIENCE = 10.0
+"""Seconds a server has for the requests under way."""
 
-
-def stop(signum: int, frame: FrameType | None) -> None:
-    """End the server's loop; waitress lets the requests under way finish."""
-    raise SystemExit(0)
+Child = subprocess.Popen[bytes]
 
 
 def main() -> None:
-    """Serve on loopback. No debugger, whatever the environment says."""
-    app = create_app()
-    app.debug = False
-    port = os.environ.get("PORT", "8000")
-    if not port.isdecimal() or int(port) not in range(1, 65536):
-        sys.exit(f"PORT must be a number from 1 to 65535, not {port!r}.")
+    """Start the three, say where they are, and stop all of them when one ends or we are told to."""
+    read_addresses()  # a wrong PORT is told once, not three times
+    stop_on_signals()
+    children: dict[str, Child] = {}
     try:
-        server = create_server(app, host="127.0.0.1", port=int(port), threads=8, ident=None)
-    except OSError as error:
-        sys.exit(f"cannot listen on port {port}: {error}. Set PORT to a free one, such as PORT=8080.")
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    print(f"The demo site is at http://localhost:{port} (Ctrl-C stops it).", flush=True)
-    server.run()
+        for module in MODULES:
+            children[module] = _start(module)
+        ended = _announce(children) or _first_to_end(children)
+        sys.exit(f"{ended} has ended, so the others are stopped too.")
+    finally:
+        _stop(children.values())
+
+
+def _start(module: str) -> Child:
+    """A server as our child; in a process group of its own, so that Ctrl-C reaches it through us alone."""
+    command = [sys.executable, "-m", module, UNTIL_STDIN_ENDS]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
+
+
+def _announce(children: Mapping[str, Child]) -> str | None:
+    """Print the line each says when it listens; which one ended without a word, if one did."""
+    for module, child in children.items():
+        line = _output(child).readline().decode()
+        if not line:
+            return module
+        print(line, end="", flush=True)
+    print("Ctrl-C stops all three.", flush=True)
+    return None
+
+
+def _first_to_end(children: Mapping[str, Child]) -> str:
+    """Wait for it: the pipe of an ended process is at its end, and none says more than its one line."""
+    modules = {_output(child): module for module, child in children.items()}
+    ended, _, _ = select.select(list(modules), [], [])
+    return modules[ended[0]]
+
+
+def _output(child: Child) -> IO[bytes]:
+    assert child.stdout is not None
+    return child.stdout
+
+
+def _stop(children: Collection[Child]) -> None:
+    """End each by its pid, for certain."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it is being done
+    for child in children:
+        child.terminate()
+    for child in children:
+        with child:  # which closes its pipes and waits
+            try:
+                child.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                child.kill()
 
 
 if __name__ == "__main__":

@@ -39,13 +39,19 @@ def show(error: HTTPException) -> Response | HTTPException:
     code, title, text = PAGES.get(status, PAGES[400 if status < 500 else 500])
     if _wants_page():
         response = make_response(render_template("error.html", status=status, code=code, title=title, text=text))
+        response.status_code = status
     else:
-        response = jsonify(title=title, status=status, code=code, detail=text)
-        response.mimetype = "application/problem+json"
-    response.status_code = status
+        response = problem(status, code, text, title)
     response.headers.extend((name, value) for name, value in error.get_headers() if name != "Content-Type")
     if isinstance(error, TooManyRequests) and limiter.current_limit:
         response.headers["Retry-After"] = str(max(1, math.ceil(limiter.current_limit.reset_at - time.time())))
+    return response
+
+
+def problem(status: int, code: str, text: str, title: str = "This can't be done") -> Response:
+    """An error for a script, which reads the code (RFC 9457)."""
+    response = jsonify(title=title, status=status, code=code, detail=text)
+    response.mimetype, response.status_code = "application/problem+json", status
     return response
 
 
@@ -56,4 +62,6 @@ def database_down(error: Exception) -> Response | HTTPException:
 
 
 def _wants_page() -> bool:
+    if request.path.startswith("/spa/api/"):
+        return False
     return request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html") == "text/html"

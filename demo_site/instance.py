@@ -1,4 +1,4 @@
-"""What a first run makes in the instance folder: the secret key's file and the SQLite database."""
+"""What a first run makes in the instance folder: the secret key's file, the signing keys and the SQLite database."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 
 from flask import Flask
 
+from flask_corbado_session import SettingsError, generate_keys
+
 
 def fill_in(app: Flask) -> None:
-    """Set the key and the database where neither the environment nor ``create_app``'s caller did."""
+    """Set the keys and the database where neither the environment nor ``create_app``'s caller did."""
     folder = Path(app.instance_path)
     if not app.config.get("SECRET_KEY"):
         app.config["SECRET_KEY"] = read_or_make_key(folder)
+    if "CORBADO_SESSION_KEYS_FILE" not in app.config:  # None is a choice too: SECRET_KEY signs then
+        app.config["CORBADO_SESSION_KEYS_FILE"] = str(find_or_make_signing_keys(folder))
     if not app.config.get("SQLALCHEMY_DATABASE_URI"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{folder / 'demo.sqlite'}"
@@ -37,6 +41,19 @@ def read_or_make_key(folder: Path) -> str:
         finally:
             draft.unlink()
     return file.read_text().strip()
+
+
+def find_or_make_signing_keys(folder: Path) -> Path:
+    """The file of the keys that sign short sessions, so that services without our secret key can verify them."""
+    file = folder / "keys.json"
+    if not file.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            generate_keys(file)
+        except SettingsError:
+            if not file.exists():  # another process was not first: it can't be written
+                raise
+    return file
 
 
 def _engine_options(uri: Any) -> dict[str, Any]:

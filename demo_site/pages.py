@@ -1,4 +1,4 @@
-"""The public page, and the notices that any page may show."""
+"""The public pages, and the notices that any page may show."""
 
 from __future__ import annotations
 
@@ -23,3 +23,9 @@ def notice() -> dict[str, str]:
 def home() -> str:
     """What this is and what to try."""
     return render_template("home.html")
+
+
+@blueprint.get("/app-types")
+def app_types() -> str:
+    """Which shapes of app there are, and where each is shown."""
+    return render_template("app_types.html")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Flask, Response, request
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -16,13 +16,25 @@ HEADERS = {
 }
 
 
-def init_app(app: Flask) -> None:
-    """Set them on the way out."""
+def init_app(app: Flask, calls: Iterable[str] = ()) -> None:
+    """Set them on the way out; ``calls`` are the other origins that the app's scripts talk to."""
+    # a browser holds form-action against the redirect that follows, so the sign-in form needs those in its `next`
+    origins = app.config.get("CORBADO_SESSION_CORS_ORIGINS") or ()
+    forms_lead_to = origins.replace(",", " ").split() if isinstance(origins, str) else origins
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        f"connect-src {_sources(calls)}; form-action {_sources(forms_lead_to)}; frame-ancestors 'none'; base-uri 'none'"
+    )
+    headers = {"Content-Security-Policy": policy, **HEADERS}
 
     @app.after_request
     def protect(response: Response) -> Response:
-        for name, value in HEADERS.items():
+        for name, value in headers.items():
             response.headers.setdefault(name, value)
         if request.is_secure:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         return response
+
+
+def _sources(origins: Iterable[str]) -> str:
+    return " ".join(("'self'", *origins))
