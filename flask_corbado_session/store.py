@@ -93,37 +93,23 @@ class Store:
 
     def add_session(self, new: NewSession, superseded: Iterable[str]) -> list[str]:
         """Insert the row and end those it replaces, together; the ids that were ended by it."""
-        row = {
-            "id": new.session_id,
-            "user_id": new.user_id,
-            "device_id": new.device_id,
-            "secret_hash": new.secret_hash,
-            "gen": 0,
-            "cur": new.root,
-            "at": new.created_at,
-            "win": 0,
-            "step": 0,
-            "created_at": new.created_at,
-            "last_seen_at": new.created_at,
-            "idle_expires_at": new.idle_expires_at,
-            "expires_at": new.expires_at,
-            "persistent": new.persistent,
-            "claims": json.dumps(dict(new.claims)),
-            "auth_time": new.auth_time,
-            "amr": " ".join(new.amr),
-            "ip": new.context.ip,
-            "user_agent": new.context.user_agent,
-        }
+        row = _new_row(new)
         replaced = list(superseded)
-        if not replaced:
-            self.database.run(lambda connection: connection.execute(insert(self._session), row))
-            return []
 
         def start(connection: Connection) -> list[str]:
             connection.execute(insert(self._session), row)
             return self._end(connection, self._session.c.id.in_(replaced), "superseded", new.created_at)
 
-        return self.database.run_together(start)
+        try:
+            if replaced:
+                return self.database.run_together(start)
+            self.database.run(lambda connection: connection.execute(insert(self._session), row))
+        except DuplicateRow as error:
+            # ids are chance, so a row of this one is ours: its connection was lost after the commit, and it was tried
+            # again; else the device was deleted since it was found
+            if not self.session_exists(self.session_is(new.session_id)):
+                raise StoreUnavailable("the device was deleted meanwhile; sign in again") from error
+        return replaced
 
     def end_surplus(self, user_id: str, limit: int, now: int) -> list[str]:
         """End the least recently seen sessions beyond ``limit``. Asked after the insert has been committed, so that of
@@ -339,6 +325,30 @@ class Store:
             return {"live_sessions": sessions, "users": users, "devices": devices, "ended_in_a_day": reasons}
 
         return self.database.run(ask)
+
+
+def _new_row(new: NewSession) -> dict[str, Any]:
+    return {
+        "id": new.session_id,
+        "user_id": new.user_id,
+        "device_id": new.device_id,
+        "secret_hash": new.secret_hash,
+        "gen": 0,
+        "cur": new.root,
+        "at": new.created_at,
+        "win": 0,
+        "step": 0,
+        "created_at": new.created_at,
+        "last_seen_at": new.created_at,
+        "idle_expires_at": new.idle_expires_at,
+        "expires_at": new.expires_at,
+        "persistent": new.persistent,
+        "claims": json.dumps(dict(new.claims)),
+        "auth_time": new.auth_time,
+        "amr": " ".join(new.amr),
+        "ip": new.context.ip,
+        "user_agent": new.context.user_agent,
+    }
 
 
 def _long_session(row: Any, current: str | None, device_title: str = "") -> LongSession:

@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, func, insert, make_url, select
 from flask_corbado_session.clock import from_ms, to_ms
 from flask_corbado_session.devices import describe
 from flask_corbado_session.engine import Database
-from flask_corbado_session.errors import DuplicateRow, StoreUnavailable
+from flask_corbado_session.errors import StoreUnavailable
 from flask_corbado_session.long_token import new_id
 from flask_corbado_session.records import Context
 from flask_corbado_session.store import NewSession, Store
@@ -118,8 +118,7 @@ def test_what_a_sign_in_replaces_is_ended_with_it_or_not_at_all(rules: Rules) ->
     old = add_session(rules)
     new = new_session(rules)
     assert rules.store.add_session(new, [old, "unknown"]) == [old]
-    with pytest.raises(DuplicateRow):
-        rules.store.add_session(new, [new.session_id])
+    rules.store.add_session(new, [new.session_id])  # again, as after a connection lost in the commit
     assert rules.store.is_alive(new.session_id, NOW)
     assert not rules.store.is_alive(old, NOW)
 
