@@ -149,11 +149,28 @@ class SessionRows:
     def put(self, session_id: str, **columns: Any) -> None:
         """Write columns, as a failover or the passing of time does."""
         changes = ", ".join(f"{name} = :{name}" for name in columns)
-        self.run(f"UPDATE corbado_session SET {changes} WHERE id = :id", id=session_id, **columns)
+        self.run(f"UPDATE corbado_session SET {changes} WHERE id = :which", which=session_id, **columns)
 
     def let_pass(self, ms: int) -> None:
         """Make every session's last step ``ms`` older than it is."""
         self.run("UPDATE corbado_session SET at = at - :ms", ms=ms)
+
+    def count_changes(self) -> None:
+        """From now on count every row that is changed, whoever changes it."""
+        self.run("CREATE TABLE change (gen INTEGER)")
+        insert = "INSERT INTO change VALUES (NEW.gen);"
+        when = "CREATE TRIGGER count AFTER UPDATE ON corbado_session FOR EACH ROW"
+        if self._engine.dialect.name == "sqlite":
+            self.run(f"{when} BEGIN {insert} END")
+        else:
+            body = f"BEGIN {insert} RETURN NEW; END"
+            self.run(f"CREATE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql AS '{body}'")
+            self.run(f"{when} EXECUTE FUNCTION count_change()")
+
+    def changes(self) -> int:
+        """How many there have been."""
+        counted: int = self._connection.execute(text("SELECT count(*) FROM change")).scalar_one()
+        return counted
 
     def run(self, statement: str, **values: Any) -> None:
         """Run a statement."""

@@ -229,7 +229,7 @@ class Machine(RuleBasedStateMachine):
         self.before.clear()
         if self.world.rows.all()[session_id]["ended_at"] is None:
             self.is_honest &= not self.requests and not self.answers and not self.overwritten
-            self.world.rows.put(session_id, **{name: value for name, value in row.items() if name != "id"})
+            self.world.rows.put(session_id, **row)
 
     # ---- one request against the oracle
 
