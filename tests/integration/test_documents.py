@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from flask_corbado_session.settings import Settings
 from tests.documents import DOCUMENTS, ROOT, run_examples
 
 
@@ -42,3 +46,25 @@ def test_the_app_of_the_readme_signs_in_refreshes_and_signs_out() -> None:
     assert browser.get("/dashboard").text.startswith("alice, until 20")
     assert browser.post("/sign-out").location == "/"
     assert browser.get("/dashboard").status_code == 401
+
+
+def test_the_settings_page_names_every_setting_and_its_default() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", page, re.MULTILINE))
+    settings = Settings.from_config({})
+    assert set(rows) == {each.name.upper() for each in fields(Settings)}
+    for name, shown in rows.items():
+        assert shown.strip("`") == in_words(getattr(settings, name.lower())), name
+
+
+def in_words(default: object) -> str:
+    """A default as the page writes it."""
+    if isinstance(default, timedelta):
+        for unit, size in (
+            ("day", timedelta(days=1)),
+            ("minute", timedelta(minutes=1)),
+            ("second", timedelta(seconds=1)),
+        ):
+            if default >= size:
+                return f"{default // size} {unit}{'' if default == size else 's'}"
+    return "none" if default is None or default == frozenset() else str(default)
