@@ -1,0 +1,139 @@
+"""Devices and their revocation, between browsers, in real time. Two processes serve the site on one database, as
+workers of one server do: what one of them revokes, the other knows within a second."""
+
+from __future__ import annotations
+
+import time
+from uuid import uuid4
+
+import pytest
+from pytest_playwright.pytest_playwright import CreateContextCallback
+
+from tests.browser.conftest import Serve
+from tests.browser.person import IPHONE, PASSWORD, Person, served_by_one_request
+from tests.browser.servers import Server
+
+LAPTOP = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
+PATIENCE = 2.0
+"""Seconds a revoked session may be served: one by the promise, one for a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def workers(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> tuple[Server, Server]:
+    instance = str(tmp_path_factory.mktemp("instance"))
+    return serve("demo_site", DEMO_INSTANCE=instance), serve("demo_site", DEMO_INSTANCE=instance)
+
+
+@pytest.fixture
+def email() -> str:
+    return f"grace-{uuid4()}@example.com"
+
+
+@pytest.fixture
+def laptop(new_context: CreateContextCallback, workers: tuple[Server, Server], email: str) -> Person:
+    """Signed in, without script."""
+    context = new_context(user_agent=LAPTOP, java_script_enabled=False)
+    return Person(context, workers[0].origin()).sign_up(email)
+
+
+@pytest.fixture
+def phone(new_context: CreateContextCallback, workers: tuple[Server, Server], laptop: Person, email: str) -> Person:
+    """The same person's, signed in and on the dashboard by way of the other process."""
+    context = new_context(user_agent=IPHONE, java_script_enabled=False, viewport={"width": 390, "height": 844})
+    phone = Person(context, workers[1].origin()).sign_in(email)
+    assert phone.at == "/dashboard"
+    return phone
+
+
+def seconds_until_out(person: Person) -> float:
+    """How long a browser is served on, which asks again and again."""
+    began = time.monotonic()
+    while person.reaches("/dashboard"):
+        assert time.monotonic() - began < PATIENCE
+    return time.monotonic() - began
+
+
+def test_both_devices_stand_there_by_name_and_this_one_is_marked(laptop: Person, phone: Person) -> None:
+    assert sorted(laptop.devices()) == ["Chrome on Linux This device", "Safari on iPhone"]
+    assert sorted(phone.devices()) == ["Chrome on Linux", "Safari on iPhone This device"]
+    for person in (laptop, phone):
+        about = " ".join(person.device("Safari on iPhone").inner_text().split())
+        assert "127.0.0.1 · last seen just now · first seen just now" in about
+
+
+def test_a_revoked_device_is_out_within_a_second_in_the_other_process(laptop: Person, phone: Person) -> None:
+    laptop.devices()
+    laptop.press("Sign out Safari on iPhone")
+    assert seconds_until_out(phone) < PATIENCE
+    assert phone.at == "/sign-in?next=/dashboard"
+    assert laptop.devices() == ["Chrome on Linux This device"]
+    assert "Ended from another device" in (laptop.page.locator(".corbado-history li").text_content() or "")
+
+
+def test_a_revoked_browser_keeps_its_cookies_and_may_sign_in_again(laptop: Person, phone: Person, email: str) -> None:
+    """An answer that only says no deletes nothing; the device is known again by its cookie."""
+    phone.devices()
+    card = phone.page.locator("[aria-labelledby^=device-].corbado-current").get_attribute("aria-labelledby")
+    laptop.devices()
+    laptop.press("Sign out Safari on iPhone")
+    before = phone.cookies()
+    seconds_until_out(phone)
+    assert phone.cookies() == before
+    phone.sign_in(email)
+    phone.devices()
+    assert phone.page.locator(".corbado-current").get_attribute("aria-labelledby") == card
+
+
+def test_signing_out_everywhere_else_leaves_this_browser_in(laptop: Person, phone: Person) -> None:
+    phone.devices()
+    phone.press("Sign out everywhere else")
+    assert seconds_until_out(laptop) < PATIENCE
+    assert phone.devices() == ["Safari on iPhone This device"]
+    assert not phone.page.get_by_role("button", name="Sign out everywhere else").is_visible()
+
+
+def test_a_new_password_signs_out_everywhere_else(laptop: Person, phone: Person) -> None:
+    laptop.open("/account/password")
+    laptop.page.get_by_label("Current password").fill(PASSWORD)
+    laptop.page.get_by_label("New password").fill("quite another one")
+    laptop.press("Change it")
+    assert seconds_until_out(phone) < PATIENCE
+    assert laptop.reaches("/dashboard")
+
+
+def test_a_device_takes_the_name_its_owner_gives_it(laptop: Person, phone: Person) -> None:
+    laptop.devices()
+    card = laptop.device("Safari on iPhone")
+    card.get_by_text("Rename").click()
+    card.get_by_role("textbox", name="Name of Safari on iPhone").fill("<b>Grace's</b> phone")
+    laptop.press("Save", within=card)
+    assert sorted(phone.devices()) == ["<b>Grace's</b> phone This device", "Chrome on Linux"]
+
+
+def test_one_of_two_sessions_on_a_device_ends_alone(laptop: Person, phone: Person, email: str) -> None:
+    for name in ("short_session", "long_session"):
+        phone.context.clear_cookies(name=phone.cookies()[name].name)
+    phone.sign_in(email)
+    laptop.devices()
+    card = laptop.device("Safari on iPhone")
+    ends = card.get_by_role("button", name="End this session on Safari on iPhone")
+    assert ends.count() == 2  # and open to see, since there is more than one
+    with laptop.page.expect_navigation():
+        ends.last.click()  # the older one
+    assert laptop.device("Safari on iPhone").get_by_text("1 session").is_visible()
+    assert phone.reaches("/dashboard")
+
+
+def test_signing_out_on_the_devices_page_ends_this_session(laptop: Person, phone: Person) -> None:
+    laptop.devices()
+    laptop.press("Sign out", within=laptop.device("Chrome on Linux"))
+    assert laptop.at == "/"
+    assert list(laptop.cookies()) == ["device"]
+    assert phone.devices() == ["Safari on iPhone This device"]
+
+
+def test_either_process_refreshes_what_the_other_started(phone: Person, workers: tuple[Server, Server]) -> None:
+    for worker in (*workers, *workers):
+        phone.origin = worker.origin()
+        phone.lose_short_session()
+        assert served_by_one_request(phone.open("/dashboard"))
