@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable
-from http.client import HTTPException
+from functools import cache, partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from io import BufferedReader, RawIOBase
 from time import monotonic
 from typing import Any
-from urllib.error import URLError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
+from urllib.error import HTTPError, URLError
+from urllib.parse import urljoin, urlsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+)
 
 from .errors import StoreUnavailable
 
@@ -18,57 +29,130 @@ TIMEOUT = 3.0
 """Seconds for a whole fetch."""
 SIZE_LIMIT = 1024 * 1024
 """Bytes."""
+_HOPS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+def check_url(url: str) -> str:
+    """``url`` itself; ValueError unless it is http or https, names a host, and holds no user name or password."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("expected an http or https URL of a host, without user name and password")
+    return url
 
 
 def fetch_json(url: str, timeout: float = TIMEOUT) -> Any:
     """The document at ``url``; :class:`StoreUnavailable` says why there is none. Never leaves the configured host."""
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise StoreUnavailable("expected an http or https URL")
-    where = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
+    where = "{0.scheme}://{0.netloc}".format(urlsplit(check_url(url)))
     try:
-        body = _read(url, timeout)
-    except (URLError, OSError, HTTPException, ValueError) as error:
-        raise StoreUnavailable(f"{where} gave no answer that can be used: {_why(error)}") from error
+        body = _read(url, monotonic() + timeout)
+    except (OSError, HTTPException, ValueError) as error:  # whose text may be the peer's
+        raise StoreUnavailable(f"{where} gave no answer that can be used: {ascii(_why(error))[1:200]}") from None
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         raise StoreUnavailable(f"expected JSON from {where}, and got {len(body)} bytes of something else") from None
 
 
-def _read(url: str, timeout: float) -> bytes:
-    deadline = monotonic() + timeout
-    request = Request(url, headers={"Accept": "application/json", "User-Agent": "flask-corbado-session"})
-    body = b""
-    with _opener(url).open(request, timeout=timeout) as response:
-        # read1: whatever has arrived; a peer that drips would keep read() beyond any timeout
-        while chunk := response.read1(65536):
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {getattr(error, 'reason', None) or error}".rstrip(": ")
+
+
+def _read(url: str, deadline: float) -> bytes:
+    body = bytearray()
+    with _follow(url, deadline) as response:
+        while chunk := response.read1(65536):  # whatever has arrived
             body += chunk
             if len(body) > SIZE_LIMIT:
                 raise ValueError(f"more than {SIZE_LIMIT} bytes")
-            if monotonic() > deadline:
-                raise TimeoutError(f"not done in {timeout:g} s")
-    return body
+    return bytes(body)
 
 
-class _SameHost(HTTPRedirectHandler):
-    """Follows a redirect only within the origin that was configured."""
-
-    def __init__(self, url: str) -> None:
-        self._origin = urlsplit(url)[:2]
-
-    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
-        if urlsplit(newurl)[:2] != self._origin:
+def _follow(url: str, deadline: float) -> Any:
+    """The answer, after redirects within the origin that was configured."""
+    opener, origin = _opener(deadline), urlsplit(url)[:2]
+    for _ in range(_HOPS):
+        request = Request(url, headers={"Accept": "application/json", "User-Agent": "flask-corbado-session"})
+        try:
+            return opener.open(request, timeout=_left(deadline))
+        except HTTPError as error:
+            error.close()
+            if error.code not in _REDIRECTS:
+                raise
+            url = urljoin(url, error.headers.get("Location", ""))
+        if urlsplit(url)[:2] != origin:
             raise URLError("a redirect to another host, which is refused")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+    raise URLError("too many redirects")
 
 
-def _opener(url: str) -> OpenerDirector:
-    return build_opener(ProxyHandler(), _SameHost(url))
+# ---- a deadline for the whole: the timeout of a socket is one for each read, and a peer that drips outlasts it
 
 
-def _why(error: Exception) -> str:
-    reason = getattr(error, "reason", None)
-    return f"{type(error).__name__}: {reason or error}"[:200]
+def _left(deadline: float) -> float:
+    left = deadline - monotonic()
+    if left <= 0:
+        raise TimeoutError("not done in time")
+    return left
+
+
+class _Until(RawIOBase):
+    """A socket's stream, each read of which ends at the deadline."""
+
+    def __init__(self, stream: Any, socket: Any, deadline: float) -> None:
+        self._stream, self._socket, self._deadline = stream, socket, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> Any:
+        self._socket.settimeout(_left(self._deadline))
+        return self._stream.readinto(buffer)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    def __init__(self, socket: Any, *args: Any, deadline: float, **given: Any) -> None:
+        super().__init__(socket, *args, **given)
+        self.fp = BufferedReader(_Until(self.fp.detach(), socket, deadline))
+
+
+def _opener(deadline: float) -> OpenerDirector:
+    """urllib's, with the proxies of the environment; without files, and redirects, which :func:`_follow` looks at."""
+
+    def plain(host: str, **given: Any) -> HTTPConnection:
+        return _bounded(HTTPConnection(host, **given))
+
+    def secure(host: str, **given: Any) -> HTTPConnection:
+        return _bounded(HTTPSConnection(host, context=_tls(), **given))
+
+    def _bounded(connection: HTTPConnection) -> HTTPConnection:
+        connection.response_class = partial(_Response, deadline=deadline)  # type: ignore[assignment]  # only called
+        return connection
+
+    class Plain(HTTPHandler):
+        def http_open(self, req: Request) -> Any:
+            return self.do_open(plain, req)
+
+    class Secure(HTTPSHandler):
+        def https_open(self, req: Request) -> Any:
+            return self.do_open(secure, req)
+
+    opener = OpenerDirector()
+    for handler in (ProxyHandler(), Plain(), Secure(), HTTPErrorProcessor(), HTTPDefaultErrorHandler()):
+        opener.add_handler(handler)
+    return opener
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    # reading the certificates of the system takes 30 ms, which no poll of every second should
+    return ssl.create_default_context()
+
+
+# ---- in the background
 
 
 class SingleFlight:
@@ -77,21 +161,27 @@ class SingleFlight:
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
         self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._flying = False
+        self._landed = threading.Event()
+        self._landed.set()
+        self._started_at = float("-inf")
 
-    def start(self) -> threading.Event:
-        """Set out, unless one is under way; the event tells when that one is done."""
+    def start(self, pause: float = 0.0) -> None:
+        """Set out, unless one is under way, or the last set out less than ``pause`` seconds ago."""
         with self._lock:
-            if not self._flying:
-                self._flying, self._done = True, threading.Event()
-                threading.Thread(target=self._fly, name="corbado-session-fetch", daemon=True).start()
-            return self._done
+            now = monotonic()
+            if not self._landed.is_set() or now - self._started_at < pause:
+                return
+            landed = threading.Event()
+            args = (landed,)
+            threading.Thread(target=self._fly, args=args, name="corbado-session-fetch", daemon=True).start()
+            self._landed, self._started_at = landed, now
 
-    def _fly(self) -> None:
+    def wait(self, seconds: float) -> bool:
+        """Wait for the one under way; True as soon as none is."""
+        return self._landed.wait(seconds)
+
+    def _fly(self, landed: threading.Event) -> None:
         try:
             self._work()
         finally:
-            with self._lock:
-                self._flying = False
-            self._done.set()
+            landed.set()

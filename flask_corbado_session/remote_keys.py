@@ -15,7 +15,7 @@ from jwt.exceptions import PyJWTError
 
 from .errors import StoreUnavailable
 from .keys import Algorithms, Key
-from .remote import TIMEOUT, SingleFlight, fetch_json
+from .remote import TIMEOUT, SingleFlight, check_url, fetch_json
 
 log = logging.getLogger("flask_corbado_session")
 
@@ -24,55 +24,63 @@ FRESH = 240.0
 published ahead of its first signature."""
 STALE = 24 * 3600.0
 """Seconds for which known keys serve while the issuer can't be asked."""
-UNKNOWN_KID = 30.0
-"""Seconds between two fetches for a kid that is not known: anybody can make one up."""
+PAUSE = 30.0
+"""Seconds between two fetches while there are keys: a kid that asks for one anybody can make up."""
 NO_KEYS = 5.0
-"""Seconds between two tries while there are no keys at all."""
+"""Seconds between two tries while there are none."""
 
 
 class RemoteKeys:
     """A :class:`KeyRing` that only verifies. Nobody waits for a fetch while a known key serves."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = check_url(url)
         self._keys: dict[str, Key] = {}
-        self.version: object = 0
-        self._fetched_at = self._tried_at = float("-inf")
+        self._version = object()
+        self._fetched_at = float("-inf")
         self._flight = SingleFlight(self._fetch)
+
+    @property
+    def version(self) -> object:
+        """Differs after the keys have changed, or grown too old to serve.
+
+        Asked for each token, known ones too, so that it is here that old keys are looked for again: a token kept in
+        mind must not outlive its key.
+        """
+        age = monotonic() - self._fetched_at
+        if age > FRESH:
+            self._look()
+        return self._version, age > STALE
 
     def signing(self, now: datetime) -> Key:
         """Never: the private keys are the issuer's."""
         raise RuntimeError("this app only verifies short sessions; the issuer signs them")
 
     def find(self, kid: str) -> Key | None:
-        """The key of that id; for an unknown one the issuer is asked, and waited for, at most every 30 s."""
-        age = monotonic() - self._fetched_at
-        if age > FRESH and self._may_try(NO_KEYS):
-            flight = self._flight.start()
-            if age > STALE:
-                flight.wait(TIMEOUT)
+        """The key of that id; for an unknown one the issuer is asked, at most every 30 s, and waited for."""
         key = self._known().get(kid)
-        if key is None and self._may_try(UNKNOWN_KID if self._keys else NO_KEYS):
-            self._flight.start().wait(TIMEOUT)
+        if key is None:
+            self._look()
+            self._flight.wait(TIMEOUT)
             key = self._known().get(kid)
         return key
 
     def _known(self) -> dict[str, Key]:
         return self._keys if monotonic() - self._fetched_at <= STALE else {}
 
-    def _may_try(self, interval: float) -> bool:
-        return monotonic() - self._tried_at >= interval
+    def _look(self) -> None:
+        self._flight.start(PAUSE if self._known() else NO_KEYS)
 
     def _fetch(self) -> None:
-        self._tried_at = monotonic()
         try:
             keys = read_keys(fetch_json(self._url))
         except StoreUnavailable as error:
             log.warning("the keys of the issuer could not be fetched, those known before serve on: %s", error)
             return
-        if self._keys.keys() != keys.keys():
-            self.version = object()
+        changed = self._keys != keys  # not the ids alone: another key may come under an old one
         self._keys, self._fetched_at = keys, monotonic()
+        if changed:  # last, so that nothing verified by the old keys is kept under the new version
+            self._version = object()
 
 
 def read_keys(document: Any) -> dict[str, Key]:
@@ -104,8 +112,11 @@ def _read_key(jwk: Any) -> Key | None:
     kid = jwk.get("kid")
     if not isinstance(kid, str) or not kid:
         return None
+    if "d" in jwk:
+        log.warning("the key %.60a of the JWK set is passed over: its private half is published with it", kid)
+        return None
     try:
-        public = PyJWKSet([{name: value for name, value in jwk.items() if name != "d"}]).keys[0].key
+        public = PyJWKSet([jwk]).keys[0].key
     except (PyJWTError, ValueError, TypeError, KeyError):
         return None
     algorithm = _algorithm(public)

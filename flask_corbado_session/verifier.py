@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 from .clock import Clock
-from .ended_set import LONGEST_WAIT, EndedSet
+from .ended_set import LONGEST_WAIT, OVERLAP, EndedSet
 from .errors import StoreUnavailable
 from .lifecycle import ShortSessions
 from .records import Changes, ShortSession
-from .remote import SingleFlight, fetch_json
+from .remote import SingleFlight, check_url, fetch_json
 from .remote_keys import RemoteKeys
 from .short_token import ShortTokenVerifier
 
@@ -42,8 +40,7 @@ class ShortSessionVerifier:
         verifier = ShortTokenVerifier(self.keys, issuer, audience, own=False)
         ended = None
         if revocations_url is not None:
-            feed = _Feed(revocations_url)
-            ended = EndedSet(feed.changes_since, clock, revocation_interval, LONGEST_SHORT_LIFETIME)
+            ended = _Feed(revocations_url, clock, revocation_interval).ended
         self.short_sessions = ShortSessions(verifier, ended, clock)
 
     def verify(self, token: str) -> ShortSession:
@@ -52,36 +49,56 @@ class ShortSessionVerifier:
 
 
 class _Feed:
-    """The issuer's list of ended sessions; fetched in the background, for a quarter of a second waited for."""
+    """The issuer's list of what it ended; fetched in the background, for a quarter of a second waited for.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._since = 0
-        self._answer: Callable[[], Changes] = _nothing_yet
+    Both the ids and how far they reach are told in the issuer's time, so that the two clocks may differ.
+    """
+
+    def __init__(self, url: str, clock: Clock, interval: timedelta) -> None:
+        self._url = check_url(url)
+        self._until = 0
+        self._error: StoreUnavailable | None = None
         self._flight = SingleFlight(self._fetch)
+        self.ended = EndedSet(self._ask, clock, interval, LONGEST_SHORT_LIFETIME)
 
-    def changes_since(self, since: int) -> Changes:
+    def _ask(self, _since: int) -> Changes:
         """What :class:`EndedSet` asks for; StoreUnavailable while the issuer is slow or down: the last set serves."""
-        self._since = since
-        done: Event = self._flight.start()
-        done.wait(LONGEST_WAIT)
-        # the last answer, be it one that came too late for whoever asked for it
-        answer, self._answer = self._answer, _nothing_yet
-        return answer()
+        self._flight.start()
+        if not self._flight.wait(LONGEST_WAIT):
+            raise StoreUnavailable("the issuer's revocations are still being fetched")
+        if self._error is not None:
+            raise StoreUnavailable(str(self._error))
+        return Changes([], [])  # they are in the set already, also those of an answer that nobody waited for
 
     def _fetch(self) -> None:
-        since = self._since
+        since, more = max(self._until - OVERLAP, 0), True
         try:
-            document = fetch_json(f"{self._url}{'&' if '?' in self._url else '?'}since={since}")
-            changes = read_feed(document)
+            while more:
+                document = fetch_json(f"{self._url}{'&' if '?' in self._url else '?'}since={since}")
+                changes = read_feed(document)
+                self._learn(changes)
+                more = document.get("more") is True and changes.until > since
+                self._until = since = changes.until
+            self._error = None
         except StoreUnavailable as error:
-            self._answer = _raiser(error)
-            return
-        self._answer = lambda: changes
+            self._error = error
+
+    def _learn(self, feed: Feed) -> None:
+        self.ended.add(feed.ended)
+        for session_id, after in feed.renewed.items():
+            self.ended.renew([session_id], after)
 
 
-def read_feed(document: Any) -> Changes:
-    """The ids of the feed and when, at the latest, they ended; and those whose short sessions were expired."""
+class Feed(NamedTuple):
+    """One page of the feed: what ended, whose short sessions were expired and when, how far (ms) that reaches."""
+
+    ended: list[str]
+    renewed: dict[str, int]
+    until: int
+
+
+def read_feed(document: Any) -> Feed:
+    """The feed as JSON, checked; StoreUnavailable for anything else."""
     feed: dict[str, Any] = document if isinstance(document, dict) else {}
     ended, renewed, until = feed.get("ended"), feed.get("renewed", {}), feed.get("until")
     if (
@@ -91,15 +108,4 @@ def read_feed(document: Any) -> Changes:
         or not all(type(after) is int for after in (until, *renewed.values()))
     ):
         raise StoreUnavailable('expected the feed {"ended": [ids], "renewed": {id: time}, "until": time}')
-    return Changes([(session_id, feed["until"]) for session_id in ended], list(renewed.items()))
-
-
-def _nothing_yet() -> Changes:
-    raise StoreUnavailable("the issuer's revocations are still being fetched")
-
-
-def _raiser(error: StoreUnavailable) -> Callable[[], Changes]:
-    def raise_it() -> Changes:
-        raise error
-
-    return raise_it
+    return Feed(ended, renewed, feed["until"])
