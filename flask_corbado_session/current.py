@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NoReturn, TypeVar, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from flask import current_app, has_request_context, redirect, request, url_for
 from werkzeug.exceptions import HTTPException
@@ -37,6 +37,8 @@ SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "ref
 """What a single-page app on another host may call (``CORS_ORIGINS``)."""
 
 _NOBODY = AnonymousUser()
+_PATH = "/:@!$&'()*+,;=~"
+"""What RFC 3986 §3.3 lets stand in a path unquoted, beside letters, digits, - . and _."""
 
 
 # ---- the outcome
@@ -214,13 +216,16 @@ def view_url(view: str, **values: Any) -> str:
     """The URL of an endpoint, or of a path."""
     if not view.startswith("/"):
         return url_for(view, **values)
-    return f"{view}?{urlencode({name: value for name, value in values.items() if value})}"
+    query = urlencode({name: value for name, value in values.items() if value})
+    return f"{view}{'&' if '?' in view else '?'}{query}" if query else view
 
 
 def way_back() -> str | None:
     """The path asked for; a POST can't be repeated, so the page it was sent from."""
     if request.method in ("GET", "HEAD"):
-        return safe_next(request.script_root + request.full_path.removesuffix("?"))
+        path = quote(request.script_root + request.path, _PATH)  # as it was sent: "/a%3Fb" is not "/a?b"
+        query = request.query_string.decode("latin-1")
+        return safe_next(f"{path}?{query}" if query else path)
     referer = request.referrer or ""
     if not is_same_host(referer, request.host):
         return None

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar, overload
+from uuid import UUID
 
 from flask import current_app, has_request_context
 
@@ -95,7 +96,7 @@ def login_user(
         exchange.outcome = exchange.outcome or Anonymous()
         raise unavailable(error) from error
     has_loader = exchange.state.callbacks.user_loader is not None
-    exchange.user = user if has_loader and not isinstance(user, (str, int)) else NOT_LOADED
+    exchange.user = user if has_loader and not isinstance(user, (str, int, UUID)) else NOT_LOADED
     return True
 
 
@@ -121,7 +122,7 @@ def logout_user() -> bool:
 def user_id_of(user: Any) -> str:
     """The id of a user, always text: ``get_id()``, else ``id``, else the value itself."""
     value = user
-    if not isinstance(user, (str, int)):
+    if not isinstance(user, (str, int, UUID)):
         value = user.get_id() if callable(getattr(user, "get_id", None)) else getattr(user, "id", None)
     if (
         value is None
@@ -132,8 +133,8 @@ def user_id_of(user: Any) -> str:
             f"a {type(user).__name__} has no user id: give it an `id` or a `get_id()`, or pass the id itself"
         )
     text = str(value)
-    if not 0 < len(text) <= USER_ID_LENGTH or "\0" in text:
-        raise ValueError(f"a user id must be 1 to {USER_ID_LENGTH} characters long, without NUL")
+    if not 0 < len(text) <= USER_ID_LENGTH or "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+        raise ValueError(f"a user id must be 1 to {USER_ID_LENGTH} characters long, without NUL or half characters")
     return text
 
 

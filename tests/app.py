@@ -56,6 +56,7 @@ def _add_views(app: Flask, sessions: CorbadoSession) -> None:
     def sign_in() -> Response:
         """Fields: user, and as JSON remember, claims, amr."""
         given = request.get_json() if request.is_json else request.form.to_dict()
+        given.pop("next", None)
         login_user(given.pop("user"), **given)
         return jsonify(next=sessions.next_url("/"))
 
