@@ -44,6 +44,7 @@ class Database:
         self.metadata = metadata
         self._engine: Engine | None = None
         self._lock = threading.Lock()
+        self._impatient = threading.local()
 
     @property
     def engine(self) -> Engine:
@@ -61,6 +62,17 @@ class Database:
         :class:`StoreUnavailable` when the database does not answer.
         """
         started = monotonic()
+        if started < getattr(self._impatient, "until", started):
+            raise StoreUnavailable("the database did not answer the statement before this one")
+        try:
+            return self._run(work, started)
+        except StoreUnavailable:
+            # a request that has waited in vain once does not do so again with its next statement
+            if monotonic() - started > SOON:
+                self._impatient.until = monotonic() + SOON
+            raise
+
+    def _run(self, work: Callable[[Connection], T], started: float) -> T:
         try:
             return self._attempt(work)
         except DBAPIError as error:
