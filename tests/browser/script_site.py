@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -57,9 +58,10 @@ def _add_api(app: Flask) -> None:
 
     @app.post("/api/verify-only")
     def verify_only() -> Any:
-        """What a service that shares the cookie and has no database would say."""
+        """What a service that shares the cookie and has no database would say, ``after`` some seconds."""
         state = state_of(app)
         short = state.shorts.first_valid(request.cookies.getlist(state.settings.short_cookie))
+        time.sleep(float(request.args.get("after", 0)))
         return ("", 401) if short is None else jsonify(user_id=short.user_id, body=request.get_data(as_text=True))
 
     @app.route("/api/never", methods=["GET", "POST"])
@@ -99,6 +101,18 @@ def _add_controls(app: Flask, clock: MovingClock, revoke_user: Callable[[str], N
     def revoke() -> str:
         revoke_user(request.get_data(as_text=True))
         return ""
+
+    @app.post("/slow")
+    def slow() -> str:
+        app.config["SLOW"] = float(request.get_data())
+        return ""
+
+    @app.after_request
+    def take_time(response: Response) -> Response:
+        """Answer a refresh late: what it did is done, and the page has yet to hear of it."""
+        if request.path == "/session/refresh":
+            time.sleep(app.config.get("SLOW", 0))
+        return response
 
     @app.after_request
     def date(response: Response) -> Response:

@@ -98,6 +98,14 @@ def locked(database: Path) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
+@contextmanager
+def slow_refreshes(browser: Browser, seconds: float = 1) -> Iterator[None]:
+    """Those sent meanwhile are done at once and answered late."""
+    browser.server("/slow", seconds)
+    yield
+    browser.server("/slow", 0)
+
+
 def remaining(page: Page) -> float:
     """Seconds."""
     return float(page.evaluate("session.remaining")) / 1000
@@ -185,9 +193,10 @@ def test_three_tabs_refresh_once_and_all_know(browser_of_alice: Browser) -> None
 def test_three_tabs_that_ask_at_once_are_served_by_one_refresh(browser_of_alice: Browser) -> None:
     tabs = [browser_of_alice.begun() for _ in range(3)]
     browser_of_alice.pass_time(300)
-    for tab in tabs:
-        tab.evaluate("globalThis.asked = Promise.all([session.refresh(), session.refresh()]); 0")
-    ends = [each["expires_at"] for tab in tabs for each in tab.evaluate("asked")]
+    with slow_refreshes(browser_of_alice):
+        for tab in tabs:
+            tab.evaluate("globalThis.asked = Promise.all([session.refresh(), session.refresh()]); 0")
+        ends = [each["expires_at"] for tab in tabs for each in tab.evaluate("asked")]
     assert (browser_of_alice.refreshes(), len(set(ends))) == (1, 1)
 
 
@@ -219,6 +228,15 @@ def test_coming_back_to_a_page_after_a_while_finds_the_session_revoked(browser_o
     wait_until_told(page, "alice", None)
 
 
+def test_a_page_out_of_the_back_forward_cache_asks_what_it_has_missed(browser_of_alice: Browser) -> None:
+    page = browser_of_alice.begun()
+    browser_of_alice.server("/revoke", "alice")
+    page.evaluate(
+        "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+    )  # Playwright switches it off
+    page.wait_for_function("told.at(-1) === null")
+
+
 # ---- trouble
 
 
@@ -246,10 +264,28 @@ def test_a_page_begun_offline_finds_out_later(browser_of_alice: Browser) -> None
 def test_a_server_that_cannot_say_is_asked_again_until_it_can(browser_of_alice: Browser, database: Path) -> None:
     page = browser_of_alice.begun()
     with locked(database):
-        browser_of_alice.server("/clock", 1000)
+        browser_of_alice.pass_time(1000)
         assert code_of(page, "session.refresh()") == "SessionUnavailable session_store_unavailable"
     assert page.evaluate("[session.current.user_id, told]") == ["alice", ["alice"]]
     wait_until_refreshed(page)  # by itself, after what Retry-After asked for
+
+
+def test_an_answer_that_is_no_session_signs_nobody_out(browser_of_alice: Browser) -> None:
+    page = browser_of_alice.tab()
+    with page.expect_console_message(lambda message: "unreadable" in message.text):
+        page.evaluate("globalThis.begun = begin({ url: '/page' }); 0")  # as a captive portal's sign-in page
+    assert code_of(page, "session.refresh()") == "SessionUnavailable http_404"
+    assert page.evaluate("told") == []
+
+
+@pytest.mark.slow
+def test_a_session_host_that_hangs_holds_the_other_tabs_up_for_ten_seconds_only(browser_of_alice: Browser) -> None:
+    page, other = browser_of_alice.begun(), browser_of_alice.begun()
+    with slow_refreshes(browser_of_alice, 12), page.expect_request("**/session/refresh"):
+        page.evaluate("globalThis.asked = session.refresh(); 0")
+        page.wait_for_timeout(500)  # the server has begun to hang
+    assert other.evaluate("session.refresh()")["user_id"] == "alice"
+    assert code_of(page, "asked") == "SessionUnavailable network"
 
 
 def test_a_browser_whose_clock_is_years_behind_counts_right(browser_of_alice: Browser) -> None:
@@ -299,9 +335,11 @@ def test_signing_out_reaches_every_tab(browser_of_alice: Browser) -> None:
 
 def test_an_answer_that_was_under_way_signs_nobody_in_again(browser_of_alice: Browser) -> None:
     page, other = browser_of_alice.begun(), browser_of_alice.begun()
-    other.evaluate("globalThis.asked = session.refresh(); 0")
-    page.evaluate("session.signOut()")
-    other.evaluate("asked")
+    with slow_refreshes(browser_of_alice):
+        with other.expect_request("**/session/refresh"):
+            other.evaluate("globalThis.asked = session.refresh(); 0")
+        page.evaluate("session.signOut()")
+        assert other.evaluate("asked") is None
     for tab in (page, other):
         tab.wait_for_function("told.at(-1) === null")
     assert page.evaluate("session.refresh()") is None
@@ -349,11 +387,11 @@ def test_fetch_repeats_no_more_than_once(browser_of_alice: Browser) -> None:
     assert page.evaluate("session.current.user_id") == "alice"
 
 
-def test_ten_fetches_that_fail_together_are_served_by_one_refresh(browser_of_alice: Browser) -> None:
+def test_fetches_that_fail_together_are_served_by_one_refresh(browser_of_alice: Browser) -> None:
     page = browser_of_alice.begun()
     browser_of_alice.server("/clock", 1000)
-    once = f"session.fetch('/api/verify-only', {POST_ORDER}).then(({{ status }}) => status)"
-    assert page.evaluate(f"Promise.all(Array.from({{ length: 10 }}, () => {once}))") == [200] * 10
+    fetch = f"session.fetch(`/api/verify-only?after=${{after}}`, {POST_ORDER}).then(({{ status }}) => status)"
+    assert page.evaluate(f"Promise.all([0, 0, 0.5].map((after) => {fetch}))") == [200] * 3
     assert browser_of_alice.refreshes() == 1
 
 
