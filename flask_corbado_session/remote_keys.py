@@ -7,15 +7,12 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from jwt import PyJWKSet
 from jwt.exceptions import PyJWTError
 
 from .errors import StoreUnavailable
 from .keys import Algorithms, Key
 from .remote import TIMEOUT, SingleFlight, check_url, fetch_json
+from .signing_key import LEAST_RSA_BITS
 
 log = logging.getLogger("flask_corbado_session")
 
@@ -28,6 +25,12 @@ PAUSE = 30.0
 """Seconds between two fetches while there are keys: a kid that asks for one anybody can make up."""
 NO_KEYS = 5.0
 """Seconds between two tries while there are none."""
+
+_ALGORITHMS: dict[tuple[object, object], Algorithms] = {
+    ("RSA", None): "RS256",
+    ("EC", "P-256"): "ES256",
+    ("OKP", "Ed25519"): "EdDSA",
+}
 
 
 class RemoteKeys:
@@ -107,7 +110,7 @@ def read_keys(document: Any) -> dict[str, Key]:
 
 
 def _read_key(jwk: Any) -> Key | None:
-    if not isinstance(jwk, dict) or jwk.get("kty") == "oct" or jwk.get("use", "sig") != "sig":
+    if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig":
         return None
     kid = jwk.get("kid")
     if not isinstance(kid, str) or not kid:
@@ -115,23 +118,14 @@ def _read_key(jwk: Any) -> Key | None:
     if "d" in jwk:
         log.warning("the key %.60a of the JWK set is passed over: its private half is published with it", kid)
         return None
+    # found by the kind of key, never by its own word: PyJWT raises NotImplementedError for a key that says "none"
     try:
-        public = PyJWKSet([jwk]).keys[0].key
+        algorithm = _ALGORITHMS.get((jwk.get("kty"), jwk.get("crv")))
+        if algorithm is None or jwk.get("alg", algorithm) != algorithm:
+            return None
+        public = Key(kid, algorithm, None).implementation.from_jwk(jwk)
     except (PyJWTError, ValueError, TypeError, KeyError):
         return None
-    algorithm = _algorithm(public)
-    if algorithm is None or jwk.get("alg", algorithm) != algorithm:
+    if algorithm == "RS256" and public.key_size < LEAST_RSA_BITS:
         return None
     return Key(kid, algorithm, public)
-
-
-def _algorithm(public: object) -> Algorithms | None:
-    """The one algorithm a key of this type is bound to."""
-    match public:
-        case RSAPublicKey(key_size=size) if size >= 2048:
-            return "RS256"
-        case EllipticCurvePublicKey(curve=SECP256R1()):
-            return "ES256"
-        case Ed25519PublicKey():
-            return "EdDSA"
-    return None

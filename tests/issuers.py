@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -177,5 +178,13 @@ def signed(claims: Any, jwk: dict[str, Any] | None = None, **header: Any) -> str
     jwk = jwk or a_jwk("RS256")
     head = {"alg": jwk["alg"], "kid": jwk["kid"], "typ": "JWT"} | header
     text = f"{encode({name: value for name, value in head.items() if value is not ...})}.{encode(claims)}"
-    algorithm = get_default_algorithms()[jwk["alg"]]
-    return f"{text}.{encode(algorithm.sign(text.encode(), algorithm.from_jwk(jwk)))}"
+    return f"{text}.{encode(_ALGORITHMS[jwk['alg']].sign(text.encode(), _private_key(json.dumps(jwk))))}"
+
+
+_ALGORITHMS = get_default_algorithms()
+
+
+@functools.cache
+def _private_key(jwk: str) -> Any:
+    """Read once: of an RSA key that takes 50 ms."""
+    return _ALGORITHMS[json.loads(jwk)["alg"]].from_jwk(jwk)
