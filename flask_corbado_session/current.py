@@ -151,13 +151,16 @@ def exempt_from_origin_check(view: Any) -> Any:
 
 
 def load_user(user_id: str) -> Any:
-    """The app's user, or None for one it no longer knows; asked once a request."""
+    """The app's user, asked for once a request, or None for one it no longer knows."""
     exchange = current_exchange()
     loader = exchange.state.callbacks.user_loader
     if loader is None:
         return SessionUser(user_id)
     if exchange.user is NOT_LOADED:
-        exchange.user = current_app.ensure_sync(loader)(user_id)
+        user = current_app.ensure_sync(loader)(user_id)
+        if user is None:  # not kept: of two cookies of one name the other may be somebody else's
+            return None
+        exchange.user = user
     return exchange.user
 
 
@@ -317,13 +320,22 @@ class NoSession:
 _NO_SESSION = NoSession()
 
 
+class _Proxy(LocalProxy[Any]):
+    """Werkzeug's takes a RuntimeError, "the tables do not exist" say, for False; this one lets it be seen."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return bool(self._get_current_object())
+
+
 def _current_session() -> CurrentSession | NoSession:
     short = current_short() if has_request_context() else None
     return _NO_SESSION if short is None else CurrentSession(short)
 
 
-current_session: CurrentSession = cast(CurrentSession, LocalProxy(_current_session))
+current_session: CurrentSession = cast(CurrentSession, _Proxy(_current_session))
 """The session of this request; falsy when there is none."""
 
-current_user: Any = LocalProxy(_current_user)
+current_user: Any = _Proxy(_current_user)
 """Who is signed in: what ``user_loader`` returned, else a ``SessionUser``; anonymous otherwise."""
