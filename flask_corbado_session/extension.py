@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, has_request_context, request, url_for
 from flask_sqlalchemy import SQLAlchemy
 
-from . import cli, cookies, views, wiring
+from . import cli, cookies, views, wiring, words
 from .current import (
     bearer_token,
     check_origin,
@@ -33,7 +33,6 @@ from .records import Device, EndReason, LongSession, Refreshed, SignedOut
 from .settings import Settings
 from .state import EXTENSION, Callbacks, app_state, current_exchange
 from .tables import tables_in
-from .words import ago, place, text
 
 log = logging.getLogger("flask_corbado_session")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,8 +75,7 @@ class CorbadoSession:
         app.register_blueprint(views.blueprint(state))
         app.cli.add_command(cli.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
-        app.jinja_env.globals["corbado_session_text"] = text
-        app.jinja_env.filters.update(corbado_session_ago=ago, corbado_session_place=place)
+        words.add_to(app.jinja_env)
         if not settings.cookie_secure and not app.debug and not app.testing:
             log.warning(
                 "CORBADO_SESSION_COOKIE_SECURE is False: cookies travel in the clear; fine for development only"
@@ -134,10 +132,10 @@ class CorbadoSession:
         owner, current = self._owner(user_id), _current_id()
         return found_or_503(lambda: self._overview.devices(owner, current))
 
-    def history(self, user_id: str | None = None) -> list[LongSession]:
+    def history(self, user_id: str | None = None, *, limit: int = 200, offset: int = 0) -> list[LongSession]:
         """The ended sessions of the signed-in user (or of ``user_id``), the latest first."""
         owner = self._owner(user_id)
-        return found_or_503(lambda: self._overview.history(owner))
+        return found_or_503(lambda: self._overview.history(owner, limit, offset))
 
     def rename_device(self, device_id: str, name: str, *, user_id: str | AnyUser | None = None) -> None:
         """Name a device of the signed-in user; an empty name gives it its label back."""

@@ -38,9 +38,9 @@ class Overview:
         """The devices the user is signed in on, the current one first. One statement."""
         return self._store.devices(user_id, self._now(), current)
 
-    def history(self, user_id: str) -> list[LongSession]:
+    def history(self, user_id: str, limit: int = 200, offset: int = 0) -> list[LongSession]:
         """The user's ended sessions, the latest first, as long as they are kept."""
-        return self._store.history(user_id)
+        return self._store.history(user_id, limit, offset)
 
     def session(self, session_id: str) -> LongSession | None:
         """One session, live or ended, whoever's it is."""

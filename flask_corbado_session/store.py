@@ -32,8 +32,6 @@ from .records import Changes, Context, Device, EndReason, LongSession, label_of
 from .tables import Tables
 
 _BATCH = 500
-_LISTED = 200
-"""How many ended sessions a history shows at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +231,11 @@ class Store:
         found = [_device(rows_of_one, current) for rows_of_one in grouped.values()]
         return sorted(found, key=lambda device: not device.is_current)
 
-    def history(self, user_id: str, limit: int = _LISTED) -> list[LongSession]:
+    def history(self, user_id: str, limit: int = 200, offset: int = 0) -> list[LongSession]:
         """The user's sessions that were ended and are not yet forgotten, the latest first."""
         c = self._session.c
         ended = self._titled().where(c.user_id == user_id, c.ended_at.is_not(None))
-        return self._sessions(ended.order_by(c.ended_at.desc(), c.id).limit(limit))
+        return self._sessions(ended.order_by(c.ended_at.desc(), c.id).limit(limit).offset(offset))
 
     def live_sessions(self, user_id: str | None, now: int, limit: int) -> list[LongSession]:
         """The live sessions (of one user), those that started last first."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 
-from . import cors, well_known
+from . import cors, device_views, well_known
 from .current import (
     bearer_token,
     check_origin,
@@ -20,17 +19,15 @@ from .current import (
     refresh,
     unauthenticated,
 )
-from .freshness import stale_refusal
+from .device_views import iso
 from .guards import login_required, logout_user
 from .origin import safe_next
 from .problems import BadRequestProblem, LinkSpent, NothingToResume, is_navigation
-from .records import Active, Device, LongSession, Refreshed, ShortSession
+from .records import Active, Refreshed, ShortSession
 from .resume import recall
 from .state import EXTENSION, AppState, app_state, current_exchange
 
 _FEED_LIMIT = 20_000
-RECENT = 15 * 60
-"""Seconds for which a sign-in is recent enough to end other sessions."""
 
 
 def blueprint(state: AppState) -> Blueprint:
@@ -60,11 +57,11 @@ def blueprint(state: AppState) -> Blueprint:
     add("/resume", "resume", resume_form, "GET")
     add("/disown/<token>", "disown", ask_to_disown, "GET")
     add("/disown/<token>", "disown_device", disown)
-    add("/devices", "devices", devices, "GET")
-    add("/devices/<device_id>/name", "rename_device", rename_device)
-    add("/devices/<device_id>/revoke", "revoke_device", revoke_device)
-    add("/<session_id>/revoke", "revoke_session", revoke_session)
-    add("/revoke-others", "revoke_others", revoke_others)
+    add("/devices", "devices", device_views.devices, "GET")
+    add("/devices/<device_id>/name", "rename_device", device_views.rename_device)
+    add("/devices/<device_id>/revoke", "revoke_device", device_views.revoke_device)
+    add("/<session_id>/revoke", "revoke_session", device_views.revoke_session)
+    add("/revoke-others", "revoke_others", device_views.revoke_others)
     add("/revocations", "revocations", revocations, "GET")
     return routes
 
@@ -87,7 +84,7 @@ def refresh_short() -> Any:
     if not isinstance(outcome, Refreshed):
         return unauthenticated()
     short = outcome.short
-    answer = {"expires_at": _iso(short.expires_at), "claims": _claims(short)}
+    answer = {"expires_at": iso(short.expires_at), "claims": _claims(short)}
     if request.headers.get("Origin") in app_state().settings.cors_origins:
         answer["token"] = outcome.short_token  # its page can't read the cookie, and holds this in memory only
     return jsonify(answer)
@@ -126,53 +123,6 @@ def resume_form() -> Any:
     return render_template("corbado_session/resume.html", path=remembered.path, fields=remembered.fields)
 
 
-# ---- devices
-
-
-@login_required
-def devices() -> Any:
-    """The devices page, or JSON for whoever prefers it."""
-    found, ended = _extension().devices(), _extension().history()
-    if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
-        return jsonify(devices=[_device(device) for device in found], history=[_session(each) for each in ended])
-    now = app_state().clock.now()
-    return render_template("corbado_session/devices.html", devices=found, history=ended, now=now)
-
-
-@login_required
-def rename_device(device_id: str) -> Any:
-    """Give the device the name in the field ``name``; an empty one takes it away."""
-    _extension().rename_device(device_id, _field("name"))
-    return _done()
-
-
-@login_required
-def revoke_device(device_id: str) -> Any:
-    """End every session on the device."""
-    if answer := _ask_again(lambda: device_id == getattr(current_session.device, "id", None)):
-        return answer
-    _extension().revoke_device(device_id)
-    return _done()
-
-
-@login_required
-def revoke_session(session_id: str) -> Any:
-    """End one session."""
-    if answer := _ask_again(lambda: session_id == current_session.session_id):
-        return answer
-    _extension().revoke(session_id)
-    return _done()
-
-
-@login_required
-def revoke_others() -> Any:
-    """End every session but this one."""
-    if answer := _ask_again(lambda: False):
-        return answer
-    _extension().revoke_others()
-    return _done()
-
-
 # ---- "this wasn't me", from a mail
 
 
@@ -196,39 +146,12 @@ def disown(token: str) -> Any:
 def _no_store(page: str) -> Response:
     response = make_response(page)
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"  # the path is the key
+    # the path is the key, and goes nowhere; "no-referrer" would have browsers send the form with "Origin: null" too
+    response.headers["Referrer-Policy"] = "strict-origin"
     return response
 
 
-def _ask_again(is_sign_out: Callable[[], bool]) -> Any:
-    """With ``REAUTH_VIEW`` set, ending *other* sessions asks for a recent sign-in: a thief would begin with that."""
-    if app_state().settings.reauth_view is None or is_sign_out():
-        return None
-    return stale_refusal(RECENT)
-
-
-def _done() -> Any:
-    """Back to the page for a form, nothing for a script."""
-    return redirect(url_for(f"{EXTENSION}.devices"), 303) if is_navigation() else ("", 204)
-
-
-def _field(name: str) -> str:
-    body: Any = request.get_json(silent=True) if request.is_json else request.form
-    value = body.get(name, "") if hasattr(body, "get") else None
-    if not isinstance(value, str):
-        raise BadRequestProblem(f"The field {name!r} must be a text.", field=name)
-    return value
-
-
-def _extension() -> Any:
-    return app_state().extension
-
-
 # ---- as JSON
-
-
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat().replace("+00:00", "Z")
 
 
 def _claims(short: ShortSession) -> dict[str, Any]:
@@ -240,40 +163,8 @@ def _who(short: ShortSession) -> dict[str, Any]:
         "user_id": short.user_id,
         "session_id": short.session_id,
         "claims": _claims(short),
-        "issued_at": _iso(short.issued_at),
-        "expires_at": _iso(short.expires_at),
-        "auth_time": _iso(short.auth_time),
+        "issued_at": iso(short.issued_at),
+        "expires_at": iso(short.expires_at),
+        "auth_time": iso(short.auth_time),
         "amr": list(short.amr),
-    }
-
-
-def _device(device: Device) -> dict[str, Any]:
-    return {
-        "id": device.id,
-        "name": device.name,
-        "label": device.label,
-        "browser": device.browser,
-        "system": device.system,
-        "form": device.form,
-        "first_seen_at": _iso(device.first_seen_at),
-        "last_seen_at": _iso(device.last_seen_at),
-        "is_current": device.is_current,
-        "sessions": [_session(session) for session in device.sessions],
-    }
-
-
-def _session(session: LongSession) -> dict[str, Any]:
-    return {
-        "session_id": session.session_id,
-        "device_id": session.device_id,
-        "created_at": _iso(session.created_at),
-        "last_seen_at": _iso(session.last_seen_at),
-        "expires_at": _iso(session.expires_at),
-        "auth_time": _iso(session.auth_time),
-        "amr": list(session.amr),
-        "ip": session.ip,
-        "user_agent": session.user_agent,
-        "ended_at": _iso(session.ended_at),
-        "end_reason": session.end_reason,
-        "is_current": session.is_current,
     }

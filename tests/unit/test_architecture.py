@@ -22,7 +22,7 @@ FLOORS = {
     " store rotation ended_set remote remote_keys",
     3: "notices lifecycle overview verifier",
     4: "origin state problems resume current cookies guards freshness words",
-    5: "views cors well_known cli keys_cli checks",
+    5: "views device_views cors well_known cli keys_cli checks",
     6: "wiring extension",
     7: "testing __init__",
 }
