@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext
 
+from tests.browser.script_browser import Browser
 from tests.browser.servers import Server
 
 Serve = Callable[..., Server]
@@ -39,3 +41,31 @@ def context(context: BrowserContext) -> Iterator[BrowserContext]:
     context.on("weberror", lambda error: errors.append(str(error.error)))
     yield context
     assert errors == []
+
+
+# ---- the site that the tests of corbado-session.js talk to
+
+
+@pytest.fixture(scope="session")
+def script_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SQLite file of that site."""
+    return tmp_path_factory.mktemp("database") / "sessions.sqlite"
+
+
+@pytest.fixture(scope="session")
+def script_site(serve: Serve, script_database: Path) -> Server:
+    """That site, running."""
+    return serve("tests.browser.script_site", DATABASE_URL=f"sqlite:///{script_database}")
+
+
+@pytest.fixture
+def browser_of_nobody(context: BrowserContext, script_site: Server) -> Browser:
+    """A browser nobody has signed in with, its clock in the test's hand."""
+    return Browser(context, script_site)
+
+
+@pytest.fixture
+def browser_of_alice(browser_of_nobody: Browser) -> Browser:
+    """The same, signed in."""
+    browser_of_nobody.sign_in()
+    return browser_of_nobody
