@@ -71,13 +71,19 @@ class EndedSet:
         return self._failing
 
     def since(self, at: int, limit: int) -> tuple[list[str], dict[str, int], int]:
-        """The first ``limit`` ids known to have ended after ``at`` (milliseconds), those that were renewed and up to
-        when, and the time the ids reach up to."""
+        """What is known to have changed after ``at`` (milliseconds): the ids that ended, those that were renewed and
+        up to when, and the time that all this reaches up to. The first ``limit`` of them, and what shares the time of
+        the last."""
         self.bring_up_to_date(FEED_AGE)
-        renewed = {session_id: after for session_id, after in self._renewed.copy().items() if after > at}
-        known = sorted((ended_at, session_id) for session_id, ended_at in self._ended.copy().items() if ended_at > at)
-        until = known[limit - 1][0] if len(known) > limit else max(at, self._known_until)
-        return [session_id for _, session_id in known[:limit]], renewed, until
+        ended, renewed = self._ended.copy(), self._renewed.copy()
+        times = sorted(time for known in (ended, renewed) for time in known.values() if time > at)
+        last = times[:limit][-1] if times else at
+        return (
+            [session_id for session_id, time in ended.items() if at < time <= last],
+            {session_id: time for session_id, time in renewed.items() if at < time <= last},
+            # not ``at`` where that is later: who once heard a time of a wrong clock would never hear of an end again
+            last if len(times) > limit else self._known_until,
+        )
 
     def bring_up_to_date(self, age: timedelta | None = None) -> None:
         """Ask, if the set is older than the interval; if somebody else is asking, wait for him, 250 ms at most."""
