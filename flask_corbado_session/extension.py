@@ -197,12 +197,12 @@ class CorbadoSession:
         if isinstance(renewed, Refreshed):
             exchange.outcome = renewed
 
-    def expire_short(self, user_id: str) -> None:
+    def expire_short(self, user_id: str, *, but: str | None = None) -> None:
         """Let every browser of a user get a new short session before it is served again: everywhere within a second.
 
-        For claims that must change now. Nobody is signed out.
+        For claims that must change now. Nobody is signed out; the session whose id is ``but`` keeps what it has.
         """
-        found_or_503(lambda: app_state().with_rows().lifecycle.expire_short(str(user_id)))
+        found_or_503(lambda: app_state().with_rows().lifecycle.expire_short(str(user_id), but))
 
     # ---- the request
 

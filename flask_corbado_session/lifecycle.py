@@ -257,7 +257,14 @@ class Lifecycle:
         if is_new:
             signals.device_added.send(self._sender, **facts)
             self._loaders.notify(
-                Notice("new_device", user_id, session_id, context, device_label=describe(context.user_agent).label),
+                Notice(
+                    "new_device",
+                    user_id,
+                    session_id,
+                    context,
+                    device_id=device_id,
+                    device_label=describe(context.user_agent).label,
+                ),
                 self._disowning.link(device_id, self._device_tokens.load(device_token) or b""),
             )
         return Started(
@@ -299,10 +306,11 @@ class Lifecycle:
         ended = self._store.end(self._store.session_is(session_id, user_id), "user_disabled", to_ms(self._clock.now()))
         self._note_ended(ended, user_id, "user_disabled")
 
-    def expire_short(self, user_id: str) -> None:
-        """Every short session of this user is refreshed before it counts again: everywhere within a second."""
+    def expire_short(self, user_id: str, but: str | None = None) -> None:
+        """Every short session of this user, but those of one long session, is refreshed before it counts again:
+        everywhere within a second."""
         now = to_ms(self._clock.now())
-        expired = self._store.expire_short(user_id, now, now)
+        expired = self._store.expire_short(user_id, now, now, but)
         if self._shorts.ended is not None:
             self._shorts.ended.renew(expired, now)
 

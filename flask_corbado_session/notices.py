@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from . import signals
 from .clock import Clock, to_ms
 from .ended_set import EndedSet
 from .records import Context, Device
@@ -35,6 +36,8 @@ class Notice:
     """Who signed in; of a reuse, who came with the spent copy."""
     other: Context | None = None
     """Of a reuse, who was refreshed last."""
+    device_id: str = ""
+    """The new device."""
     device_label: str = ""
     disown_path: str | None = field(default=None, repr=False)
     """The path of a page whose one button ends every session of the new device: "this wasn't me". Put your own public
@@ -44,7 +47,14 @@ class Notice:
 class Disowning:
     """The signed links of such mails. The device's cookie is forgotten with it, so that it counts as new again."""
 
-    def __init__(self, secret_keys: Sequence[str | bytes], clock: Clock, store: Store, ended: EndedSet) -> None:
+    def __init__(
+        self,
+        secret_keys: Sequence[str | bytes],
+        clock: Clock,
+        store: Store,
+        ended: EndedSet,
+        sender: object = None,
+    ) -> None:
         keys = [key.encode() if isinstance(key, str) else key for key in reversed(secret_keys)]
         self._links = URLSafeSerializer(
             keys, salt="flask-corbado-session.disown", signer_kwargs={"digest_method": hashlib.sha256}
@@ -52,6 +62,7 @@ class Disowning:
         self._clock = clock
         self._store = store
         self._ended = ended
+        self._sender = sender
 
     def link(self, device_id: str, cookie_hash: bytes) -> str:
         """The token of a link for a device as it is now."""
@@ -73,7 +84,10 @@ class Disowning:
         ended = self._store.disown_device(device.id, cookie_hash, to_ms(self._clock.now()))
         if ended is None:
             return None
-        self._ended.add(ended)
+        if ended:
+            self._ended.add(ended)
+            facts: dict[str, Any] = {"user_id": device.user_id, "session_ids": ended, "reason": "revoked"}
+            signals.session_revoked.send(self._sender, **facts)
         return device
 
     def _look(self, token: str) -> tuple[Device, bytes] | None:

@@ -184,10 +184,10 @@ class Store:
         over = [(row.id, row.at) for row in rows if row.over]
         return Changes(over, [(row.id, row.at) for row in rows if not row.over])
 
-    def expire_short(self, user_id: str, after: int, now: int) -> list[str]:
+    def expire_short(self, user_id: str, after: int, now: int, but: str | None = None) -> list[str]:
         """Let no short session of this user made up to ``after`` count any more; the sessions concerned."""
         c = self._session.c
-        which = (c.user_id == user_id) & self._alive(now)
+        which = self.user_is(user_id, but) & self._alive(now)
 
         def expire(connection: Connection) -> list[str]:
             ids = list(connection.execute(select(c.id).where(which)).scalars())

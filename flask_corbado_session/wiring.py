@@ -42,7 +42,7 @@ def on_database(
     ended = EndedSet(store.changes_since, clock, settings.revocation_interval, settings.short_lifetime)
     shorts = ShortSessions(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, clock)
     rotation = Rotation(database, tables, settings.idle_lifetime)
-    disowning = Disowning(secrets, clock, store, ended)
+    disowning = Disowning(secrets, clock, store, ended, app)
     lifecycle = Lifecycle(settings, clock, keys, secrets, shorts, store, rotation, disowning, loaders, app)
     rows = Rows(database, lifecycle, Overview(settings, clock, store, ended, app), disowning)
     return AppState(settings, clock, keys, shorts, callbacks, rows, reads_cookies=True, extension=extension)
