@@ -173,7 +173,7 @@ def claims_at(at: datetime, issuer: str, **changed: Any) -> dict[str, Any]:
     return {name: value for name, value in (claims | changed).items() if value is not ...}
 
 
-def signed(claims: Any, jwk: dict[str, Any] | None = None, **header: Any) -> str:
+def signed(claims: Any, jwk: dict[str, Any] | None = None, /, **header: Any) -> str:
     """A token signed with that private JWK, whatever it says; ``...`` takes a member of the header away."""
     jwk = jwk or a_jwk("RS256")
     head = {"alg": jwk["alg"], "kid": jwk["kid"], "typ": "JWT"} | header
