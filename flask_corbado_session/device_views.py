@@ -158,7 +158,10 @@ def _done() -> Any:
 
 
 def _field(name: str) -> str:
-    body: Any = request.get_json(silent=True) if request.is_json else request.form
+    try:
+        body: Any = request.get_json(silent=True) if request.is_json else request.form
+    except RecursionError:  # brackets within brackets, a hundred thousand of them
+        body = None
     value = body.get(name, "") if hasattr(body, "get") else None
     if not isinstance(value, str):
         raise BadRequestProblem(f"The field {name!r} must be a text.", field=name)

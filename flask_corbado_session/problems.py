@@ -80,7 +80,8 @@ class InvalidBearer(Unauthenticated):
     problem_code = "invalid_token"
 
     def __init__(self, reason: str, text: str) -> None:
-        quoted = text.replace("\\", "").replace('"', "'")
+        # what RFC 6750 §3 lets stand there: no quotes, no backslashes, nothing but ASCII
+        quoted = text.encode("ascii", "replace").decode().replace("\\", "").replace('"', "'")
         challenge = f'Bearer error="invalid_token", error_description="{quoted}"'
         super().__init__(f"The bearer token was refused: {text}.", challenge=challenge, reason=reason)
 
