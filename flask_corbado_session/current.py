@@ -197,17 +197,26 @@ def _turn_away(exchange: Exchange, short: ShortSession) -> bool:
 def unauthenticated() -> Any:
     """What a protected view answers to nobody: the app's own handler, the sign-in page, or the 401 (raised)."""
     exchange = current_exchange()
-    outcome, settings = exchange.outcome, exchange.state.settings
-    if isinstance(outcome, Anonymous) and outcome.bearer_code is not None:
-        raise InvalidBearer(outcome.bearer_code, outcome.bearer_text)
+    problem, settings = refusal_of(exchange), exchange.state.settings
+    if isinstance(problem, InvalidBearer):
+        raise problem
     handler = exchange.state.callbacks.unauthorized_handler
     # a handler that forgot its return must not let the view run
     if handler is not None and (answer := current_app.ensure_sync(handler)()) is not None:
         return answer
     if settings.login_view is not None and is_navigation():
         return redirect(view_url(settings.login_view, next=way_back()), 303)
-    members = {"reason": outcome.reason} if isinstance(outcome, Ended) else {}
-    raise Unauthenticated(**members)
+    raise problem
+
+
+def refusal_of(exchange: Exchange) -> Unauthenticated:
+    """The 401 itself, with the reason why a session that came no longer serves."""
+    match exchange.outcome:
+        case Anonymous(bearer_code=str() as code, bearer_text=text):
+            return InvalidBearer(code, text)
+        case Ended(reason=reason):
+            return Unauthenticated(reason=reason)
+    return Unauthenticated()
 
 
 def refuse() -> NoReturn:

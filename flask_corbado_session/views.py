@@ -17,7 +17,7 @@ from .current import (
     found_or_503,
     presented_tokens,
     refresh,
-    unauthenticated,
+    refusal_of,
 )
 from .device_views import iso
 from .guards import login_required, logout_user
@@ -69,9 +69,10 @@ def blueprint(state: AppState) -> Blueprint:
 # ---- this session
 
 
-@login_required
 def who_am_i() -> Response:
-    """Claims and expiry; 401 without a session."""
+    """Claims and expiry; a plain 401 without a session, whatever the app answers elsewhere: scripts wait for it."""
+    if not current_session:
+        raise refusal_of(current_exchange())
     return jsonify(_who(current_session._short))
 
 
@@ -82,7 +83,7 @@ def refresh_short() -> Any:
     if isinstance(outcome, Active) and bearer_token() is None:
         outcome = exchange.outcome = refresh(exchange, presented_tokens(exchange))
     if not isinstance(outcome, Refreshed):
-        return unauthenticated()
+        raise refusal_of(exchange)
     short = outcome.short
     answer = {"expires_at": iso(short.expires_at), "claims": _claims(short)}
     if request.headers.get("Origin") in app_state().settings.cors_origins:

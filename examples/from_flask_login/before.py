@@ -1,0 +1,53 @@
+"""A small app on Flask-Login, as many are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, redirect, request
+from flask_login import LoginManager, UserMixin, current_user, login_required, login_user, logout_user
+from flask_sqlalchemy import SQLAlchemy
+
+db = SQLAlchemy()
+login_manager = LoginManager()
+
+
+class User(UserMixin, db.Model):  # type: ignore[name-defined, misc]
+    id = db.Column(db.Integer, primary_key=True)
+    name = db.Column(db.String(80), unique=True)
+
+
+@login_manager.user_loader  # type: ignore[untyped-decorator]
+def load_user(user_id: str) -> User | None:
+    return db.session.get(User, int(user_id))
+
+
+def create_app(config: dict[str, Any]) -> Flask:
+    app = Flask(__name__)
+    app.config.update(config)
+    db.init_app(app)
+    login_manager.init_app(app)
+    login_manager.login_view = "sign_in"
+    app.add_url_rule("/sign-in", view_func=sign_in, methods=["GET", "POST"])
+    app.add_url_rule("/sign-out", view_func=sign_out, methods=["POST"])
+    app.add_url_rule("/", view_func=home)
+    return app
+
+
+def sign_in() -> Any:
+    if request.method == "POST":
+        user = db.session.execute(db.select(User).filter_by(name=request.form["name"])).scalar_one()
+        login_user(user, remember="remember" in request.form)
+        return redirect("/")
+    return '<form method="post"><input name="name"><button>Sign in</button></form>'
+
+
+@login_required  # type: ignore[untyped-decorator]
+def sign_out() -> Any:
+    logout_user()
+    return redirect("/sign-in")
+
+
+@login_required  # type: ignore[untyped-decorator]
+def home() -> str:
+    return f"Hello {current_user.name}"
