@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, has_request_context, request, url_for
+from flask import Blueprint, Flask, current_app, has_request_context, request, url_for
 from flask_sqlalchemy import SQLAlchemy
 
-from . import cli, cookies, views, wiring, words
+from . import cli, cookies, operator_views, views, wiring, words
 from .current import (
     bearer_token,
     check_origin,
@@ -203,6 +203,17 @@ class CorbadoSession:
         For claims that must change now. Nobody is signed out; the session whose id is ``but`` keeps what it has.
         """
         found_or_503(lambda: app_state().with_rows().lifecycle.expire_short(str(user_id), but))
+
+    # ---- operators
+
+    def operator_blueprint(self, allow: Callable[[Any], Any]) -> Blueprint:
+        """The operator pages, for the app to register: every user, device and session, with search and revocation.
+
+        ``allow(user)`` is asked at each request, of ``current_user``; whoever it is false of gets the app's 404::
+
+            app.register_blueprint(sessions.operator_blueprint(allow=lambda user: user.is_admin), url_prefix="/operator")
+        """
+        return operator_views.blueprint(allow)
 
     # ---- the request
 

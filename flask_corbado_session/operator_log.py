@@ -1,4 +1,4 @@
-"""What operators do: sessions ended for anyone, each time recorded before it is done, so that nothing is done unseen."""
+"""What operators do: they end anyone's sessions. It is recorded before it is done, so that nothing is done unseen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from .ended_set import EndedSet
 from .engine import Database
 from .errors import UnknownSession
 from .long_token import is_id, new_id
-from .operator_filter import Filter
 from .operator_scan import Key, Order, Page
 from .operator_store import OperatorStore
 from .overview import Overview
