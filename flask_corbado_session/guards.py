@@ -10,7 +10,7 @@ from uuid import UUID
 
 from flask import current_app, has_request_context
 
-from .current import check_origin, find_outcome, presented_tokens, unauthenticated, unavailable
+from .current import bearer_token, check_origin, find_outcome, presented_tokens, unauthenticated, unavailable
 from .errors import StoreUnavailable
 from .problems import LogoutIncomplete
 from .records import Active, Anonymous, Ended, Refreshed, SignedOut, Started
@@ -62,13 +62,17 @@ def refusal() -> Any:
 
 def _refusal_rechecked() -> Any:
     exchange = current_exchange()
-    outcome = find_outcome(exchange)
+    if exchange.state.rows is None:
+        raise RuntimeError(
+            "login_required(recheck=True) reads the session's row, and this app's CorbadoSession has no db"
+        )
+    lifecycle, outcome = exchange.state.rows.lifecycle, find_outcome(exchange)
     if isinstance(outcome, Active):
         session_id, ended = outcome.short.session_id, exchange.state.shorts.ended
         try:
             if ended is not None and ended.is_failing:
                 raise StoreUnavailable("the row could not be read again: the database did not answer just now")
-            alive = session_id is not None and exchange.state.with_rows().lifecycle.is_alive(session_id)
+            alive = session_id is not None and lifecycle.is_alive(session_id)
         except StoreUnavailable as error:
             raise unavailable(error) from error
         if not alive:
@@ -104,15 +108,19 @@ def logout_user() -> bool:
     """Sign out in this browser: the long session ends everywhere, both cookies go. One UPDATE; True.
 
     When the database can't be told, the cookies go all the same and the answer is 503 ``logout_incomplete``.
+    A bearer token's session is ended too; one that does not hold gets its 401, for nothing would be ended by it.
     """
     exchange = _exchange_of("logout_user()")
+    rows = exchange.state.with_rows()
     check_origin(exchange.state)
-    outcome = exchange.outcome
+    outcome = exchange.outcome if bearer_token() is None else find_outcome(exchange)
+    if isinstance(outcome, Anonymous) and outcome.bearer_code is not None:
+        unauthenticated()
     short = outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
     presented = presented_tokens(exchange)
     exchange.outcome, exchange.user = SignedOut(), NOT_LOADED
     try:
-        exchange.state.with_rows().lifecycle.end(presented, short.session_id if short else None)
+        rows.lifecycle.end(presented, short.session_id if short else None)
     except StoreUnavailable as error:
         unavailable(error)
         raise LogoutIncomplete from error

@@ -57,6 +57,10 @@ class Problem(HTTPException):
         )
 
 
+_CHALLENGE = 'Bearer realm="session"'
+"""RFC 6750 §3: one or more parameters follow the scheme, and no ``error`` where no token came."""
+
+
 class Unauthenticated(Problem, Unauthorized):
     """Nobody is signed in. ``challenge`` is the RFC 6750 ``WWW-Authenticate``."""
 
@@ -64,7 +68,7 @@ class Unauthenticated(Problem, Unauthorized):
     problem_code = "unauthenticated"
     description = "This needs a signed-in user; sign in and try again."
 
-    def __init__(self, description: str | None = None, challenge: str = "Bearer", **members: Any) -> None:
+    def __init__(self, description: str | None = None, challenge: str = _CHALLENGE, **members: Any) -> None:
         super().__init__(description, **members)
         self._challenge = challenge
 

@@ -136,8 +136,8 @@ def _url_prefix(value: Any) -> str:
 
 def _url(value: Any) -> str:
     parts = _split_url(value)
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("an http or https URL")
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("an http or https URL without user name and password")
     return str(value)
 
 

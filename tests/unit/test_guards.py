@@ -170,7 +170,7 @@ def test_a_person_is_sent_to_sign_in_and_a_script_is_told(sqlite_url: str, heade
         assert answer.headers["Location"] == "/sign-in?next=%2Fprotected%3Fa%3Db"
     else:
         assert answer.mimetype == "application/problem+json"
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="session"'
         assert set(answer.get_json()) == {"title", "status", "code", "detail"}
 
 
