@@ -211,7 +211,8 @@ class CorbadoSession:
 
         ``allow(user)`` is asked at each request, of ``current_user``; whoever it is false of gets the app's 404::
 
-            app.register_blueprint(sessions.operator_blueprint(allow=lambda user: user.is_admin), url_prefix="/operator")
+            operators = sessions.operator_blueprint(allow=lambda user: user.is_admin)
+            app.register_blueprint(operators, url_prefix="/operator")
         """
         return operator_views.blueprint(allow)
 

@@ -1,4 +1,4 @@
-"""Numbers by day: read seldom, and drawn as bars by the server. The template writes the SVG, this says where it goes."""
+"""Numbers by day: read seldom, drawn as bars by the server. The template writes the SVG, this says where it goes."""
 
 from __future__ import annotations
 
