@@ -108,7 +108,7 @@ def bearer_token() -> str | None:
     header = request.environ.get("HTTP_AUTHORIZATION")
     if header is None or header[:6].lower() != "bearer" or header[6:7] not in ("", " "):
         return None
-    return cast(str, header[7:].strip())
+    return cast(str, header[7:].strip(" "))
 
 
 def presented_tokens(exchange: Exchange) -> Presented:

@@ -170,6 +170,8 @@ def _is_origin(value: Any) -> bool:
     parts = _split_url(value)
     if parts is None or not value.isascii() or "*" in value or "@" in value or not parts.hostname:
         return False
+    if parts.netloc.endswith({"http": ":80", "https": ":443"}.get(parts.scheme, ":")):
+        return False  # no browser names the port that its scheme has anyway, so it would never match
     return parts.scheme in ("http", "https") and value.lower() == f"{parts.scheme}://{parts.netloc.lower()}"
 
 

@@ -27,7 +27,8 @@ from .records import Active, Refreshed, ShortSession
 from .resume import recall
 from .state import EXTENSION, AppState, app_state, current_exchange
 
-_FEED_LIMIT = 20_000
+_FEED_LIMIT = 10_000
+"""Ids in one answer of the feed, which must stay below the megabyte that its readers take."""
 
 
 def blueprint(state: AppState) -> Blueprint:
@@ -92,13 +93,17 @@ def refresh_short() -> Any:
 
 
 def revocations() -> Response:
-    """The ids ended after ``since`` (milliseconds), and ``until`` when that is known: open, for it is ids alone."""
+    """The ids ended after ``since`` (milliseconds), and ``until`` when that is known: open, for it is ids alone.
+
+    Where ``more`` is true the answer was full, and the rest begins at its ``until``.
+    """
     since = request.args.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) <= 15):
         raise BadRequestProblem("The parameter 'since' must be whole milliseconds since 1970.", field="since")
     ended_set = app_state().shorts.ended
     ended, renewed, until = ended_set.since(int(since), _FEED_LIMIT) if ended_set is not None else ([], {}, 0)
-    response = jsonify(ended=ended, renewed=renewed, until=until)
+    more = len(ended) + len(renewed) >= _FEED_LIMIT
+    response = jsonify(ended=ended, renewed=renewed, until=until, more=more)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -155,11 +155,22 @@ def test_an_optional_setting_may_be_none(name: str) -> None:
 
 TEXTS = ["ISSUER", "AUDIENCE", "KEYS_FILE", "LOGIN_VIEW", "REAUTH_VIEW", "API_SECRET", "PROJECT_ID"]
 NO_TEXT = ["", 5, True, [], "a\nb", "a\0b", b"text"]
-NO_URL = ["", "auth.example.com/jwks", "file:///etc/passwd", "ftp://a/b", "https://", "//a/b", 5, "https://[::1", None]
+NO_URL = [
+    "",
+    "auth.example.com/jwks",
+    "file:///etc/passwd",
+    "ftp://a/b",
+    "https://",
+    "//a/b",
+    5,
+    "https://[::1",
+    None,
+    "https://u:p@a.example/jwks",
+]
 NO_ORIGIN = [
     "https://app.example.com/", "https://app.example.com/path", "https://*.example.com", "*", "app.example.com",
     "https://", "http://?x", "https://user@app.example.com", "https://app.example.com#x", "ftp://app.example.com",
-    "https://münchen.example", "null", "https://[::1", "file://", "https://a b",
+    "https://münchen.example", "null", "https://[::1", "file://", "https://a b", "https://a.example:443", "http://a.example:80",
 ]  # fmt: skip
 NO_DOMAIN = ["a..b", "a b", "a;b", "https://a", "a:80", "x" * 64, ".", "", 5, "a\n"]
 NO_NAME = ["", "a b", "a;b", "a=b", 'a"b', "ä", "a,b", "a\tb", "a\r\nb", 5, True]
