@@ -6,13 +6,12 @@ from typing import Any
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from flask_corbado_session import current_session, login_user, logout_user
 
 from .extensions import limiter, sessions
-from .models import EMAIL_LENGTH, Prepared, User, add_user, check_password, normalise_email, remove_user, wrong_password
+from .models import EMAIL_LENGTH, Prepared, User, add_user, check_password, normalise_email, wrong_password
 
 blueprint = Blueprint("auth", __name__)
 
@@ -26,9 +25,9 @@ def was_refused(response: Response) -> bool:
 @limiter.limit(lambda: current_app.config["DEMO_SIGN_IN_LIMIT"], methods=["POST"], deduct_when=was_refused)
 def sign_in() -> ResponseReturnValue:
     """The form; with the right password a new session, and on to ``next``."""
-    signed_in_as = current_session.claims.get("email")  # asked first: a foreign page's form ends here
+    sessions.check_origin()
     if request.method == "GET":
-        return _form("sign_in.html", signed_in_as=signed_in_as)
+        return _form("sign_in.html", signed_in_as=current_session.claims.get("email"))
     user = check_password(normalise_email(request.form.get("email", "")), request.form.get("password", ""))
     if user is None:
         return _form("sign_in.html", {"form": "Email or password is wrong."}), 422
@@ -39,9 +38,9 @@ def sign_in() -> ResponseReturnValue:
 @limiter.limit(lambda: current_app.config["DEMO_SIGN_UP_LIMIT"], methods=["POST"])
 def sign_up() -> ResponseReturnValue:
     """The form; with a new address and a sound password a new user, signed in."""
-    signed_in_as = current_session.claims.get("email")
+    sessions.check_origin()  # before a user is added: what a foreign page sends leaves no trace
     if request.method == "GET":
-        return _form("sign_up.html", signed_in_as=signed_in_as)
+        return _form("sign_up.html", signed_in_as=current_session.claims.get("email"))
     email, password = normalise_email(request.form.get("email", "")), request.form.get("password", "")
     problem = wrong_password(password)
     errors = {"email": "This is not an email address."} if email is None else {}
@@ -50,13 +49,7 @@ def sign_up() -> ResponseReturnValue:
     user = None if email is None or errors else add_user(email, password)
     if user is None:
         return _form("sign_up.html", errors or {"email": "There is an account with this address already."}), 422
-    try:
-        return _welcome(user)
-    except (
-        HTTPException
-    ):  # a foreign page sent it, or the sessions' database is down: nothing is done, as the answer says
-        remove_user(user)
-        raise
+    return _welcome(user)
 
 
 @blueprint.post("/sign-out")

@@ -10,6 +10,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyRequests
 
+from flask_corbado_session import Problem
+
 from .extensions import db, limiter
 
 PAGES = {
@@ -33,7 +35,7 @@ def init_app(app: Flask) -> None:
 
 def show(error: HTTPException) -> Response | HTTPException:
     """The page or the problem+json of an error; those of the extension, and redirects, speak for themselves."""
-    if error.response is not None or hasattr(error, "problem_code") or error.code is None or error.code < 400:
+    if error.response is not None or isinstance(error, Problem) or error.code is None or error.code < 400:
         return error
     status = error.code
     code, title, text = PAGES.get(status, PAGES[400 if status < 500 else 500])

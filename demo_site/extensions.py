@@ -11,6 +11,8 @@ from sqlalchemy.orm import DeclarativeBase
 
 from flask_corbado_session import CorbadoSession
 
+from .places import country
+
 
 class Base(DeclarativeBase):
     """The base of the site's models."""
@@ -28,4 +30,5 @@ def client_network() -> str:
 
 db = SQLAlchemy(model_class=Base)
 sessions = CorbadoSession(db)
+sessions.locate_ip(country)
 limiter = Limiter(client_network, strategy="moving-window")

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from flask import current_app
 from sqlalchemy import String, select
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from .extensions import Base, db, sessions
+from .notices import Told, named
 
 EMAIL_LENGTH = 254
 PASSWORD_LENGTH = range(8, 257)
@@ -42,6 +43,11 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(String(256))
     role: Mapped[str] = mapped_column(String(16), default="user")
     created_at: Mapped[datetime] = mapped_column(default=_now)
+    told: Mapped[list[Told]] = relationship(
+        primaryjoin=lambda: (Told.user_id == User.id) & Told.put_away.is_(False),
+        order_by=Told.id.desc(),
+        viewonly=True,
+    )
 
     def set_password(self, password: str) -> None:
         """Keep the scrypt hash of a new password."""
@@ -95,12 +101,6 @@ def add_user(email: str, password: str) -> User | None:
     return user
 
 
-def remove_user(user: User) -> None:
-    """Take a user back."""
-    db.session.delete(user)
-    db.session.commit()
-
-
 def prepare() -> None:
     """Make what is missing: the tables and the prepared user."""
     decoy_hash()
@@ -114,12 +114,16 @@ def prepare() -> None:
 
 @sessions.user_loader
 def load_user(user_id: str) -> User | None:
-    """Who ``current_user`` is."""
-    return db.session.get(User, int(user_id)) if user_id.isdecimal() else None
+    """Who ``current_user`` is, with what there is to tell him: both in one statement."""
+    return db.session.get(User, int(user_id), options=[joinedload(User.told)]) if user_id.isdecimal() else None
 
 
 @sessions.claims_loader
 def load_claims(user_id: str) -> dict[str, Any]:
     """What the short session carries, so that no page needs the database to greet."""
     user = load_user(user_id)
-    return {"email": user.email, "role": user.role} if user else {}
+    if user is None:
+        return {}
+    claims = {"email": user.email, "role": user.role}
+    notices = named(user.told)
+    return {**claims, "notices": notices} if notices else claims

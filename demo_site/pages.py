@@ -9,6 +9,7 @@ blueprint = Blueprint("pages", __name__)
 NOTICES = {
     "signed-out": "You are signed out.",
     "password-changed": "Your password is changed.",
+    "device-ended": "It is signed out, everywhere. If you do not know that device, change your password now.",
 }
 
 
