@@ -1,13 +1,13 @@
 """The demo site with what the tests of it need beside it: its clock is theirs to move (``POST /clock``, seconds).
 
-It serves as ``python -m demo_site`` does, or over https with the certificate and key in ``CERTIFICATE``.
+It serves as ``python -m demo_site`` does, or over https if ``TLS_FOLDER`` names a place for a certificate.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import ssl
+from pathlib import Path
 
 from flask import Flask, request
 from waitress.server import create_server
@@ -16,6 +16,7 @@ from werkzeug.serving import make_server
 import demo_site
 from flask_corbado_session.testing import move_clock
 from tests.browser.script_site import stop
+from tests.certificates import tls_server
 
 
 def create_app() -> Flask:
@@ -31,16 +32,14 @@ def create_app() -> Flask:
     return app
 
 
-def serve(app: Flask, port: int, certificate: str | None) -> None:
+def serve(app: Flask, port: int, tls_folder: str | None) -> None:
     """Until the process is ended."""
-    if certificate is None:
+    if tls_folder is None:
         create_server(app, host="127.0.0.1", port=port, threads=8, ident=None).run()
-        return
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
-    make_server("127.0.0.1", port, app, threaded=True, ssl_context=tls).serve_forever()
+    else:
+        make_server("127.0.0.1", port, app, threaded=True, ssl_context=tls_server(Path(tls_folder))).serve_forever()
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, stop)
-    serve(create_app(), int(os.environ["PORT"]), os.environ.get("CERTIFICATE"))
+    serve(create_app(), int(os.environ["PORT"]), os.environ.get("TLS_FOLDER"))

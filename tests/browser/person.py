@@ -82,6 +82,13 @@ class Person:
         assert navigation.value is not None
         return navigation.value
 
+    def end(self, what: str, which: int = 0) -> Response:
+        """Press a button that ends sessions on the devices page, and again where the page asks first."""
+        button = self.page.get_by_role("button", name=what, exact=True, include_hidden=True)
+        confirm = self.page.locator(".corbado-confirm", has=button).nth(which)
+        confirm.locator("summary").click()
+        return self.press(what, within=confirm)
+
     def go_back(self) -> str:
         """Where the back button leads; a page that was kept whole tells of no load."""
         self.page.go_back(wait_until="commit")

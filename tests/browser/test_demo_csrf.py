@@ -80,7 +80,7 @@ def foreign() -> Iterator[Foreign]:
 
 @pytest.fixture(scope="module")
 def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    return serve("demo_site", DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")))
+    return serve("demo_site.site", DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")))
 
 
 class Answer(NamedTuple):

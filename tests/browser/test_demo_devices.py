@@ -21,7 +21,7 @@ PATIENCE = 2.0
 @pytest.fixture(scope="module")
 def workers(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> tuple[Server, Server]:
     instance = str(tmp_path_factory.mktemp("instance"))
-    return serve("demo_site", DEMO_INSTANCE=instance), serve("demo_site", DEMO_INSTANCE=instance)
+    return serve("demo_site.site", DEMO_INSTANCE=instance), serve("demo_site.site", DEMO_INSTANCE=instance)
 
 
 @pytest.fixture
@@ -63,11 +63,12 @@ def test_both_devices_stand_there_by_name_and_this_one_is_marked(laptop: Person,
 
 def test_a_revoked_device_is_out_within_a_second_in_the_other_process(laptop: Person, phone: Person) -> None:
     laptop.devices()
-    laptop.press("Sign out Safari on iPhone")
+    laptop.end("Sign out Safari on iPhone")
     assert seconds_until_out(phone) < PATIENCE
     assert phone.at == "/sign-in?next=/dashboard"
     assert laptop.devices() == ["Chrome on Linux This device"]
-    assert "Ended from another device" in (laptop.page.locator(".corbado-history li").text_content() or "")
+    ended = " ".join((laptop.page.locator(".corbado-history li").text_content() or "").split())
+    assert ended.startswith("Ended from another device, just now Safari on iPhone · signed in just now with password")
 
 
 def test_a_revoked_browser_keeps_its_cookies_and_may_sign_in_again(laptop: Person, phone: Person, email: str) -> None:
@@ -75,7 +76,7 @@ def test_a_revoked_browser_keeps_its_cookies_and_may_sign_in_again(laptop: Perso
     phone.devices()
     card = phone.page.locator("[aria-labelledby^=device-].corbado-current").get_attribute("aria-labelledby")
     laptop.devices()
-    laptop.press("Sign out Safari on iPhone")
+    laptop.end("Sign out Safari on iPhone")
     before = phone.cookies()
     seconds_until_out(phone)
     assert phone.cookies() == before
@@ -84,12 +85,22 @@ def test_a_revoked_browser_keeps_its_cookies_and_may_sign_in_again(laptop: Perso
     assert phone.page.locator(".corbado-current").get_attribute("aria-labelledby") == card
 
 
+def test_before_anything_ends_the_page_asks(laptop: Person, phone: Person) -> None:
+    laptop.devices()
+    card = laptop.device("Safari on iPhone")
+    card.locator(".corbado-confirm > summary", has_text="Sign out").click()
+    assert card.get_by_text("This ends every session on Safari on iPhone.").is_visible()
+    card.get_by_text("Cancel").first.click()
+    assert not card.get_by_text("This ends every session on Safari on iPhone.").is_visible()
+    assert phone.reaches("/dashboard")
+
+
 def test_signing_out_everywhere_else_leaves_this_browser_in(laptop: Person, phone: Person) -> None:
     phone.devices()
-    phone.press("Sign out everywhere else")
+    phone.end("Sign out everywhere else")
     assert seconds_until_out(laptop) < PATIENCE
     assert phone.devices() == ["Safari on iPhone This device"]
-    assert not phone.page.get_by_role("button", name="Sign out everywhere else").is_visible()
+    assert phone.page.get_by_text("Sign out everywhere else").count() == 0
 
 
 def test_a_new_password_signs_out_everywhere_else(laptop: Person, phone: Person) -> None:
@@ -115,11 +126,8 @@ def test_one_of_two_sessions_on_a_device_ends_alone(laptop: Person, phone: Perso
         phone.context.clear_cookies(name=phone.cookies()[name].name)
     phone.sign_in(email)
     laptop.devices()
-    card = laptop.device("Safari on iPhone")
-    ends = card.get_by_role("button", name="End this session on Safari on iPhone")
-    assert ends.count() == 2  # and open to see, since there is more than one
-    with laptop.page.expect_navigation():
-        ends.last.click()  # the older one
+    assert laptop.device("Safari on iPhone").get_by_text("2 sessions").is_visible()
+    laptop.end("End this session on Safari on iPhone", which=1)  # the older one
     assert laptop.device("Safari on iPhone").get_by_text("1 session").is_visible()
     assert phone.reaches("/dashboard")
 
