@@ -14,7 +14,6 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
 from .errors import StoreUnavailable, UnknownSession
-from .lifecycle import Presented
 from .origin import SAFE_METHODS, is_foreign, is_same_host, safe_next
 from .problems import CsrfRejected, InvalidBearer, SessionNotFound, Unauthenticated, Unavailable, is_navigation
 from .records import (
@@ -29,6 +28,7 @@ from .records import (
     ShortSession,
     Started,
 )
+from .short_sessions import Presented
 from .state import EXTENSION, NOT_LOADED, AppState, Exchange, current_exchange
 
 log = logging.getLogger("flask_corbado_session")

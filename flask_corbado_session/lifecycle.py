@@ -8,44 +8,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, assert_never
 
 from . import signals
-from .clock import Clock, from_ms, lifetime_ms, to_ms
+from .clock import Clock, from_ms, to_ms
+from .dead_sessions import DeadSessions
 from .devices import clean_user_agent, cut, describe
-from .ended_set import EndedSet
-from .errors import InvalidShortSession, StoreUnavailable
+from .errors import StoreUnavailable
 from .keys import KeyRing
 from .long_token import DeviceTokenSigner, LongToken, LongTokenSigner, first_token, new_id
 from .notices import Disowning, Notice
 from .records import Active, Anonymous, Context, Ended, GoneReason, Outcome, Refreshed, ShortSession, Started
 from .rotation import Accepted, Gone, Rotation
 from .settings import Settings
-from .short_token import ShortTokenVerifier, check_claims, mint, new_token_id
+from .short_sessions import Presented, ShortSessions
+from .short_token import check_claims, mint, new_token_id
 from .store import NewSession, Store
 
 log = logging.getLogger("flask_corbado_session")
 
-DEAD_FOR = timedelta(seconds=60)
-"""How long a session seen dead is not asked for again."""
-_DEAD_LIMIT = 4096
 _AMR_LIMIT = 255
 _IP_LENGTH = 45
-
-
-class Presented(NamedTuple):
-    """What a request brought. A name may come twice, from two paths or domains, so each is a list."""
-
-    short: Sequence[str] = ()
-    long: Sequence[str] = ()
-    device: Sequence[str] = ()
-    ip: str | None = None
-    user_agent: str | None = None
-    may_refresh: bool = True
-
-    def __repr__(self) -> str:
-        return f"<Presented {len(self.short)} short, {len(self.long)} long, {len(self.device)} device>"
 
 
 @dataclass(slots=True)
@@ -58,39 +42,13 @@ class Loaders:
     """Told after the commit, with the token of the link that disowns a new device."""
 
 
-class ShortSessions:
-    """Verifies what proves who asks without a database: all that a service without one needs."""
+class _Device(NamedTuple):
+    """The device somebody signs in on."""
 
-    def __init__(self, verifier: ShortTokenVerifier, ended: EndedSet | None, clock: Clock) -> None:
-        self._verifier = verifier
-        self._clock = clock
-        self.ended = ended
-
-    def verify(self, token: str) -> ShortSession:
-        """The short session, or :class:`InvalidShortSession`."""
-        now = self._clock.now()
-        short = self._verifier.verify(token, now)
-        if self.ended is not None and short.session_id is not None and self.ended.holds(short.session_id, now):
-            raise InvalidShortSession("revoked", "its session has been ended")
-        if self.ended is not None and self.ended.is_outdated(short.session_id or "", short.issued_at):
-            raise InvalidShortSession("expired", "it was made before its user's claims changed; refresh it")
-        return short
-
-    def first_valid(self, tokens: Iterable[str]) -> ShortSession | None:
-        """The short session of the first token that holds."""
-        for token in tokens:
-            try:
-                return self.verify(token)
-            except InvalidShortSession as error:
-                log.debug("a short session was not accepted: %s", error.code)
-        return None
-
-    def bearer(self, token: str) -> Active | Anonymous:
-        """The outcome of a request that brought a bearer token (RFC 6750)."""
-        try:
-            return Active(self.verify(token))
-        except InvalidShortSession as error:
-            return Anonymous(error.code, str(error))
+    id: str
+    token: str
+    cookie_hash: bytes
+    is_new: bool
 
 
 class Lifecycle:
@@ -120,7 +78,7 @@ class Lifecycle:
         self._disowning = disowning
         self._loaders = loaders
         self._sender = sender
-        self._dead: dict[str, tuple[GoneReason, datetime]] = {}
+        self._dead = DeadSessions(clock)
 
     # ---- resolve
 
@@ -151,7 +109,7 @@ class Lifecycle:
         return list(furthest.values())
 
     def _present(self, token: LongToken, context: Context) -> Refreshed | Ended:
-        reason = self._known_dead(token.session_id)
+        reason = self._dead.reason(token.session_id)
         if reason is not None:
             return Ended(token.session_id, reason)
         at = self._clock.now()
@@ -194,7 +152,7 @@ class Lifecycle:
         )
 
     def _bury(self, session_id: str, gone: Gone, context: Context) -> Ended:
-        self._remember_dead([session_id], gone.reason)
+        self._dead.remember([session_id], gone.reason)
         if gone.stolen:
             self._shorts_ended([session_id])
             signals.session_reuse_detected.send(
@@ -220,66 +178,58 @@ class Lifecycle:
         Raises ValueError for claims or an amr that do not fit in a token, before anything is written.
         """
         given, methods = check_claims(claims), check_amr(amr)
-        at = self._clock.now()
-        now = to_ms(at)
+        at, session_id, context = self._clock.now(), new_id(), self._context(presented)
         expires_at = at + self._settings.long_lifetime
-        session_id = new_id()
         self._mint(user_id, session_id, at, expires_at, at, methods, given)  # ValueError if they are too large
-        context = self._context(presented)
-        device_token, device_id, is_new = self._device(user_id, presented.device, context.user_agent, now)
+        device = self._device(user_id, presented.device, context.user_agent, to_ms(at))
         token, root = first_token(session_id)
         new = NewSession(
             session_id=session_id,
             user_id=user_id,
-            device_id=device_id,
+            device_id=device.id,
             secret_hash=token.secret_hash,
             root=root,
             persistent=persistent,
             claims=given,
             amr=methods,
             context=context,
-            created_at=now,
-            auth_time=now,
-            idle_expires_at=now + lifetime_ms(self._settings.idle_lifetime),
+            created_at=to_ms(at),
+            auth_time=to_ms(at),
+            idle_expires_at=to_ms(at + self._settings.idle_lifetime),
             expires_at=to_ms(expires_at),
         )
         self._note_ended(self._store.add_session(new, self._named(presented, superseding)), None, "superseded")
-        self._end_surplus(user_id, now)
+        self._end_surplus(user_id, to_ms(at))
         loaded = {**given, **check_claims(self._loaders.claims(user_id))}
         short, short_token = self._mint(user_id, session_id, at, expires_at, at, methods, loaded)
+        self._tell_started(new, device)
+        ends = from_ms(new.expires_at)
+        return Started(short, short_token, self._long_tokens.dump(token), device.token, persistent, ends)
+
+    def _tell_started(self, new: NewSession, device: _Device) -> None:
+        user_id, session_id, context = new.user_id, new.session_id, new.context
         facts: dict[str, Any] = {
             "user_id": user_id,
             "session_id": session_id,
-            "device_id": device_id,
+            "device_id": device.id,
             "context": context,
         }
         signals.session_started.send(self._sender, **facts)
-        if is_new:
+        if device.is_new:
             signals.device_added.send(self._sender, **facts)
-            self._loaders.notify(
-                Notice(
-                    "new_device",
-                    user_id,
-                    session_id,
-                    context,
-                    device_id=device_id,
-                    device_label=describe(context.user_agent).label,
-                ),
-                self._disowning.link(device_id, self._device_tokens.load(device_token) or b""),
-            )
-        return Started(
-            short, short_token, self._long_tokens.dump(token), device_token, persistent, from_ms(to_ms(expires_at))
-        )
+            label = describe(context.user_agent).label
+            notice = Notice("new_device", user_id, session_id, context, device_id=device.id, device_label=label)
+            self._loaders.notify(notice, self._disowning.link(device.id, device.cookie_hash))
 
-    def _device(self, user_id: str, values: Iterable[str], user_agent: str | None, now: int) -> tuple[str, str, bool]:
-        """The device cookie's value, the device's id, and whether it is new."""
+    def _device(self, user_id: str, values: Iterable[str], user_agent: str | None, now: int) -> _Device:
+        """The device of the cookie that was presented, else a new one with a new cookie."""
         loaded = ((value, self._device_tokens.load(value)) for value in values)
         known = next(((value, found) for value, found in loaded if found is not None), None)
-        value, cookie_hash = known or self._device_tokens.new()
+        token, cookie_hash = known or self._device_tokens.new()
         device_id, is_new = self._store.find_or_add_device(
             user_id, cookie_hash, user_agent, lambda: describe(user_agent), now
         )
-        return value, device_id, is_new
+        return _Device(device_id, token, cookie_hash, is_new)
 
     def _end_surplus(self, user_id: str, now: int) -> None:
         try:
@@ -337,25 +287,13 @@ class Lifecycle:
 
     def _note_ended(self, session_ids: list[str], user_id: str | None, reason: GoneReason) -> None:
         self._shorts_ended(session_ids)
-        self._remember_dead(session_ids, reason)
+        self._dead.remember(session_ids, reason)
         for session_id in session_ids:
             signals.session_ended.send(self._sender, user_id=user_id, session_id=session_id, reason=reason)
 
     def _shorts_ended(self, session_ids: Iterable[str]) -> None:
         if self._shorts.ended is not None:
             self._shorts.ended.add(session_ids)
-
-    # ---- the dead are remembered, so that a dead cookie costs no statement per request
-
-    def _known_dead(self, session_id: str) -> GoneReason | None:
-        known = self._dead.get(session_id)
-        return known[0] if known is not None and self._clock.now() < known[1] else None
-
-    def _remember_dead(self, session_ids: Iterable[str], reason: GoneReason) -> None:
-        if len(self._dead) >= _DEAD_LIMIT:
-            self._dead = {}
-        until = self._clock.now() + DEAD_FOR
-        self._dead |= {session_id: (reason, until) for session_id in session_ids}
 
     # ---- short sessions
 

@@ -12,11 +12,12 @@ from .clock import Clock
 from .engine import Database
 from .errors import NotOnThisApp
 from .keys import KeyRing
-from .lifecycle import Lifecycle, ShortSessions
+from .lifecycle import Lifecycle
 from .notices import Disowning, Notice
 from .overview import Overview
 from .records import Outcome
 from .settings import Settings
+from .short_sessions import ShortSessions
 
 EXTENSION = "corbado_session"
 _EXCHANGE = "flask_corbado_session.exchange"

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from .clock import Clock
 from .ended_set import LONGEST_WAIT, OVERLAP, EndedSet
 from .errors import StoreUnavailable
-from .lifecycle import ShortSessions
 from .records import Changes, ShortSession
 from .remote import SingleFlight, check_url, fetch_json
 from .remote_keys import RemoteKeys
+from .short_sessions import ShortSessions
 from .short_token import ShortTokenVerifier
 
 LONGEST_SHORT_LIFETIME = timedelta(hours=1)

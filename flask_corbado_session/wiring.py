@@ -15,11 +15,12 @@ from .engine import Database, is_in_memory
 from .errors import SettingsError
 from .keys import SecretKeys, weakness
 from .keys_cli import key_ring
-from .lifecycle import Lifecycle, Loaders, ShortSessions
+from .lifecycle import Lifecycle, Loaders
 from .notices import Disowning
 from .overview import Overview
 from .rotation import Rotation
 from .settings import Settings
+from .short_sessions import ShortSessions
 from .short_token import ShortTokenVerifier
 from .state import AppState, Callbacks, Rows
 from .store import Store

@@ -17,12 +17,13 @@ from flask_corbado_session.clock import Clock
 from flask_corbado_session.ended_set import EndedSet
 from flask_corbado_session.engine import Database
 from flask_corbado_session.keys import SecretKeys
-from flask_corbado_session.lifecycle import Lifecycle, Loaders, Presented, ShortSessions
+from flask_corbado_session.lifecycle import Lifecycle, Loaders
 from flask_corbado_session.notices import Disowning
 from flask_corbado_session.overview import Overview
 from flask_corbado_session.records import Refreshed, Started
 from flask_corbado_session.rotation import Rotation
 from flask_corbado_session.settings import Settings
+from flask_corbado_session.short_sessions import Presented, ShortSessions
 from flask_corbado_session.short_token import ShortTokenVerifier
 from flask_corbado_session.store import Store
 from flask_corbado_session.tables import Tables, tables_in

@@ -20,7 +20,7 @@ FLOORS = {
     1: "errors records signals clock",
     2: "devices settings keys signing_key key_set key_file key_rotation short_token long_token tables impatient engine"
     " store rotation ended_set remote remote_keys",
-    3: "notices lifecycle overview verifier",
+    3: "short_sessions dead_sessions notices lifecycle overview verifier",
     4: "origin state problems resume current cookies guards freshness words",
     5: "views device_views cors well_known cli keys_cli checks",
     6: "wiring extension",

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import select, update
 
 from flask_corbado_session.errors import InvalidShortSession, StoreUnavailable
-from flask_corbado_session.lifecycle import Presented
 from flask_corbado_session.long_token import LongTokenSigner, first_token, new_id
 from flask_corbado_session.records import (
     Active,
@@ -22,6 +21,7 @@ from flask_corbado_session.records import (
     RefreshKind,
     Started,
 )
+from flask_corbado_session.short_sessions import Presented
 from tests.app import statements_of
 from tests.rules import NOON, SECRET, Rules, database_down, heard, presented, rules_on
 

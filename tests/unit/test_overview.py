@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from flask_corbado_session.errors import UnknownSession
-from flask_corbado_session.lifecycle import Presented
 from flask_corbado_session.long_token import new_id
 from flask_corbado_session.records import Active, Ended
+from flask_corbado_session.short_sessions import Presented
 from tests.app import statements_of
 from tests.rules import Rules, heard, presented, rules_on
 
