@@ -309,13 +309,13 @@ def test_on_a_cold_start_everybody_waits_for_the_one_fetch_and_is_served(issuer:
 def test_nobody_waits_for_a_fetch_while_old_keys_serve(issuer: Issuer, seconds: Seconds) -> None:
     verdict, token = verifying(issuer), a_token()
     verdict(token)
-    issuer.answers[KEYS] = issuer.after(2, issuer.answers[KEYS])
+    issuer.answers[KEYS] = issuer.after(5, issuer.answers[KEYS])
     seconds.move(FRESH + 1)
     verdicts, slowest = at_once(50, lambda: verdict(token))
     fresh, took = at_once(8, lambda: verdict(a_token(jti=str(threading.get_ident()))))
     assert verdicts + fresh == ["alice"] * 58
     assert issuer.count(KEYS) == 2
-    assert max(slowest, took) < 1.5
+    assert max(slowest, took) < 3
 
 
 def test_while_the_issuer_hangs_a_stranger_waits_three_seconds_at_most(
