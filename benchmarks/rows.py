@@ -69,7 +69,7 @@ def _sessions(kind: str, count: int, now: int) -> str:
         SELECT {words["session_id"]}, {_user(kind, f"{device} / 2")}, 'D' || {_padded(kind, device, 29)},
             {words["hash"]}, 3, {words["hash"]}, {used}, 0, 0, {at}, {used}, {used} + {7 * DAY}, {at} + {30 * DAY},
             CASE WHEN {ends} THEN {used} END, CASE WHEN {ends} THEN {_reason("i % 997", "i / 10 % 8")} END,
-            {"1" if kind == "sqlite" else "true"}, '{{}}', {at}, 'pwd', '10.' || i % 250 || '.' || i % 199 || '.7',
+            {"1" if kind == "sqlite" else "true"}, '{{}}', {at}, 'pwd', '10.' || (i % 250) || '.' || (i % 199) || '.7',
             'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
         FROM ({_NUMBERS[kind].format(last=count - 1)}) AS n"""
 

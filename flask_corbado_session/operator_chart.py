@@ -106,11 +106,11 @@ def draw(numbers: Mapping[date, int]) -> Chart:
 
 
 def _round_up(number: int) -> int:
-    """The least of 2, 4, 10, 20, 40, 100, … that is not below: its half is a whole number too."""
+    """The least round number that is not below, and whose half is a whole one."""
     size = 1
     while True:
-        for top in (2 * size, 4 * size, 10 * size):
-            if top >= number:
+        for top in (2 * size, 3 * size, 4 * size, 5 * size, 6 * size, 8 * size, 10 * size):
+            if top >= number and top % 2 == 0:
                 return top
         size *= 10
 

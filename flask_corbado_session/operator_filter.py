@@ -134,7 +134,7 @@ def parse(text: str, known: tuple[str, ...]) -> Filter:
 
 def _read(name: str, value: str, known: tuple[str, ...], so_far: Mapping[str, Any]) -> Any:
     if name not in known:
-        raise FilterError(name, f"There is no term “{name}:” here; known are {', '.join(f'{each}:' for each in known)}")
+        raise FilterError(name, f"There is no term “{name}:” here; known are {', '.join(known)}.")
     if name in so_far:
         raise FilterError(name, f"The term “{name}:” stands twice; a search names each once.")
     if not value:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 
-from . import cors, device_views, well_known
+from . import api_v2, cors, device_views, well_known
 from .current import (
     bearer_token,
     check_origin,
@@ -42,6 +42,8 @@ def blueprint(state: AppState) -> Blueprint:
         static_url_path=f"{prefix}/static" if prefix else None,
     )
     well_known.add_routes(routes, state.keys)
+    if settings.api_secret is not None and state.rows is not None:
+        api_v2.add_routes(routes, state)
     if prefix is None:
         return routes
 
