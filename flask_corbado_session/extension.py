@@ -162,6 +162,7 @@ class CorbadoSession:
 
     def revoke_user(self, user_id: str, reason: EndReason = "operator") -> None:
         """End every session of a user: disabled, compromised, or asked for by an operator."""
+        self._acts_on(ANY_USER)
         self._revoked(lambda: self._overview.revoke_user(str(user_id), reason))
 
     @property
