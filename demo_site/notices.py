@@ -101,12 +101,13 @@ def named(told: list[Told]) -> list[str]:
 
 
 def due() -> list[Told]:
-    """The notices for the person at this browser; no statement unless the short session names one. Nobody is asked
-    about the very device he is at."""
+    """The notices for the person at this browser, copied sessions first; no statement unless the short session names
+    one. Nobody is asked about the very device he is at."""
     if all(each == current_session.session_id for each in current_session.claims.get("notices", ())):
         return []
     here = current_session.device
-    return [each for each in current_user.told if each.is_due and not (here and each.device_id == here.id)]
+    due = [each for each in current_user.told if each.is_due and not (here and each.device_id == here.id)]
+    return sorted(due, key=lambda each: each.kind != "reuse")
 
 
 def find_due(told_id: int) -> Told | None:
