@@ -12,7 +12,7 @@ import sys
 from collections.abc import Collection, Mapping
 from typing import IO
 
-from .serving import UNTIL_STDIN_ENDS, read_addresses, stop_on_signals
+from .serving import STOPPING, UNTIL_STDIN_ENDS, prepare_to_stop, read_addresses
 
 MODULES = ("demo_site.site", "demo_site.spa_host", "demo_site.orders_service")
 PATIENCE = 10.0
@@ -24,7 +24,7 @@ Child = subprocess.Popen[bytes]
 def main() -> None:
     """Start the three, say where they are, and stop all of them when one ends or we are told to."""
     read_addresses()  # a wrong PORT is told once, not three times
-    stop_on_signals()
+    prepare_to_stop()
     children: dict[str, Child] = {}
     try:
         for module in MODULES:
@@ -66,7 +66,7 @@ def _output(child: Child) -> IO[bytes]:
 
 def _stop(children: Collection[Child]) -> None:
     """End each by its pid, for certain."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)  # it is being done
     for child in children:
         child.terminate()

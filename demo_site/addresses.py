@@ -22,7 +22,7 @@ class Addresses:
     def from_environment(cls) -> Addresses:
         """``PORT`` is the first of the three; ValueError if it can't be."""
         text = os.environ.get("PORT", str(_FIRST))
-        if not (text.isascii() and text.isdecimal() and int(text) in range(1, 65534)):
+        if not (text.isascii() and text.isdecimal() and len(text) < 6 and int(text) in range(1, 65534)):
             raise ValueError(f"PORT must be a number from 1 to 65533, the first of three ports, not {text[:20]!r}.")
         return cls(int(text))
 

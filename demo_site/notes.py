@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard, cast
 
-from sqlalchemy import CursorResult, Delete, ForeignKey, String, Update, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Delete,
+    ForeignKey,
+    String,
+    Update,
+    and_,
+    delete,
+    false,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .extensions import Base, db
@@ -47,12 +60,17 @@ def add_note(user_id: str, text: str, done: bool) -> Note | None:
 
 def change_note(user_id: str, note_id: int, text: str, done: bool) -> bool:
     """Put this in the place of the user's note; False if there is none of that id, or no longer."""
-    return _done(update(Note).where(Note.id == note_id, Note.user_id == int(user_id)).values(text=text, done=done))
+    return _done(update(Note).where(_is(user_id, note_id)).values(text=text, done=done))
 
 
 def remove_note(user_id: str, note_id: int) -> bool:
     """Forget the user's note; False if there is none of that id, or no longer."""
-    return _done(delete(Note).where(Note.id == note_id, Note.user_id == int(user_id)))
+    return _done(delete(Note).where(_is(user_id, note_id)))
+
+
+def _is(user_id: str, note_id: int) -> ColumnElement[bool]:
+    known = note_id < 2**31  # a larger number is an error to databases, and the id of nothing
+    return and_(Note.id == note_id, Note.user_id == int(user_id)) if known else false()
 
 
 def _done(statement: Update | Delete) -> bool:

@@ -14,7 +14,8 @@ from waitress.server import create_server
 from .addresses import Addresses
 
 UNTIL_STDIN_ENDS = "--until-stdin-ends"
-"""Given by whoever starts a server as its child: the end of its standard input says that the parent is gone."""
+"""An argument from whoever starts a server as its child: the end of its standard input says that the parent is gone."""
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def read_addresses() -> Addresses:
@@ -27,21 +28,21 @@ def read_addresses() -> Addresses:
 
 def serve(app: Any, port: int, says: str) -> None:
     """Serve a WSGI app on loopback, saying so once it listens, until Ctrl-C or SIGTERM; exit code 1 for a bad port."""
-    stop_on_signals()
+    prepare_to_stop()
     try:
         server = create_server(app, host="127.0.0.1", port=port, threads=8, ident=None)
     except OSError as error:
         sys.exit(f"cannot listen on port {port}: {error}. Set PORT to the first of three free ones, such as PORT=8080.")
-    if UNTIL_STDIN_ENDS in sys.argv:
-        threading.Thread(target=_stop_with_parent, daemon=True).start()
     print(says, flush=True)
     server.run()
 
 
-def stop_on_signals() -> None:
-    """Let Ctrl-C, SIGTERM and a closed terminal end this process in order."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+def prepare_to_stop() -> None:
+    """Let Ctrl-C, SIGTERM and a closed terminal end this process in order; so does a parent's end, if there is one."""
+    for number in STOPPING:
         signal.signal(number, _stop)
+    if UNTIL_STDIN_ENDS in sys.argv:
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

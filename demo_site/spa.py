@@ -38,23 +38,27 @@ def add() -> ResponseReturnValue:
     return jsonify(note.as_json()), 201, {"Location": url_for("spa.change", note_id=note.id)}
 
 
-@blueprint.put("/api/notes/<int(max=2147483647):note_id>")
+@blueprint.put("/api/notes/<int:note_id>")
 @login_required
 def change(note_id: int) -> ResponseReturnValue:
     """``{"text": …, "done": …}`` in the note's place."""
     text, done = _sent()
     if not change_note(current_session.user_id, note_id, text, done):
-        abort(404)
+        return _no_such_note()
     return jsonify(id=note_id, text=text, done=done)
 
 
-@blueprint.delete("/api/notes/<int(max=2147483647):note_id>")
+@blueprint.delete("/api/notes/<int:note_id>")
 @login_required
 def remove(note_id: int) -> ResponseReturnValue:
     """Nothing, when it is gone."""
     if not remove_note(current_session.user_id, note_id):
-        abort(404)
+        return _no_such_note()
     return "", 204
+
+
+def _no_such_note() -> ResponseReturnValue:
+    return problem(404, "not_found", "You have no such note; it may have been removed already.")
 
 
 def _sent() -> tuple[str, bool]:

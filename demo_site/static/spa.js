@@ -28,11 +28,12 @@ async function call(method, path, sent) {
 
 async function showSession() {
   const answer = await call("GET", "/session");
-  if (!answer) return;
+  if (!answer) return null;
   const { claims, expires_at } = answer.got;
   until = performance.now() + Date.parse(expires_at) - answer.at;
   find("who").textContent = claims.email;
   count();
+  return answer;
 }
 
 async function showNotes() {
@@ -52,19 +53,23 @@ function item(note) {
   button.setAttribute("aria-label", `Remove ${note.text}`);
   box.addEventListener("change", () => change("PUT", `${API}/${note.id}`, { text: note.text, done: box.checked }));
   button.addEventListener("click", async () => {
-    await change("DELETE", `${API}/${note.id}`);
+    if (!(await change("DELETE", `${API}/${note.id}`))) return;
+    element.remove();
     find("text").focus();
   });
   return element;
 }
 
-/** A call that changes something; what is so now is asked again, whether it worked or not. */
+/** A call that changes something. If it failed, what is so now is asked again. */
 async function change(method, path, sent) {
   const answer = await call(method, path, sent);
-  const problem = find("problem").textContent;
-  await showNotes();
-  await showSession();
-  if (!answer) tell(problem);
+  if (answer) {
+    await showSession();
+  } else {
+    const problem = find("problem").textContent;
+    await showNotes();
+    tell(problem);
+  }
   return answer;
 }
 
@@ -98,8 +103,11 @@ function count() {
 
 find("add").addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (await change("POST", API, { text: find("text").value })) find("text").value = "";
+  const text = find("text").value;
+  find("text").value = "";
+  const answer = await change("POST", API, { text });
+  if (answer) find("notes").append(item(answer.got));
+  else find("text").value ||= text;
 });
-await showSession();
-await showNotes();
+if (await showSession()) await showNotes();
 setInterval(count, 1000);
