@@ -10,10 +10,12 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from .checks import risky_settings
+from .devices import cut
 from .errors import StoreUnavailable, TablesMissing, UnknownSession
 from .keys_cli import group as keys_group
 from .records import LongSession
 from .state import app_state
+from .tables import USER_ID_LENGTH
 
 T = TypeVar("T")
 
@@ -129,7 +131,8 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
 
 def _row(session: LongSession) -> tuple[str, ...]:
     times = (f"{at:%Y-%m-%d %H:%M}" for at in (session.created_at, session.last_seen_at))
-    return session.session_id, session.user_id, session.device_title, *times, session.ip or "-"
+    user_id = cut(session.user_id, USER_ID_LENGTH) or "-"  # a user id may be a stranger's text
+    return session.session_id, user_id, session.device_title, *times, session.ip or "-"
 
 
 def _as_json(session: LongSession) -> dict[str, Any]:
