@@ -111,7 +111,15 @@ def outbox() -> str:
 @login_required
 def put_away(told_id: int) -> ResponseReturnValue:
     """It was the person himself, or he has read it."""
-    notices.put_away(notices.find_due(told_id) or abort(404))
+    notices.put_away([notices.find_due(told_id) or abort(404)])
+    return redirect(url_for("account.dashboard"), 303)
+
+
+@blueprint.post("/account/notices/put-away")
+@login_required
+def put_all_away() -> ResponseReturnValue:
+    """The same of whatever there is to tell."""
+    notices.put_away(notices.due())
     return redirect(url_for("account.dashboard"), 303)
 
 
@@ -123,5 +131,5 @@ def sign_out_device(told_id: int) -> ResponseReturnValue:
     if told is None or not told.device_id:
         abort(404)
     sessions.revoke_device(told.device_id)
-    notices.put_away(told)
+    notices.put_away([told])
     return redirect(url_for("account.dashboard", notice="device-ended"), 303)

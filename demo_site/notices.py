@@ -7,6 +7,7 @@ that each gets the claim ``notices`` within a second; a dashboard without that c
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ForeignKey, String, Text, delete, select
@@ -20,7 +21,7 @@ from .extensions import Base, db, sessions
 SHOWN_FOR = timedelta(days=14)
 """How long a notice stands on the dashboard of whoever does not put it away."""
 KEPT = 50
-"""Mails of one user."""
+"""Mails of one user about new devices; those of copied sessions are all kept."""
 _NAMED = 5
 """Notices the short session names at most, for it travels with each request."""
 
@@ -89,7 +90,7 @@ def _keep(notice: Notice) -> None:
         )
     )
     db.session.flush()
-    mine = select(Told.id).where(Told.user_id == int(notice.user_id))
+    mine = select(Told.id).where(Told.user_id == int(notice.user_id), Told.kind == "new_device")
     old = db.session.scalars(mine.order_by(Told.id.desc()).offset(KEPT).limit(KEPT)).all()
     db.session.execute(delete(Told).where(Told.id.in_(old)))
     db.session.commit()
@@ -115,9 +116,10 @@ def find_due(told_id: int) -> Told | None:
     return next((each for each in due() if each.id == told_id), None)
 
 
-def put_away(told: Told) -> None:
-    """Show it no more, anywhere; this browser's claims say so at once."""
-    told.put_away = True
+def put_away(told: Iterable[Told]) -> None:
+    """Show these no more, anywhere; this browser's claims say so at once."""
+    for each in told:
+        each.put_away = True
     db.session.commit()
     sessions.refresh_claims()
 
