@@ -91,7 +91,7 @@ def test_the_same_host_app_goes_on_after_the_short_session_is_over(ada: Person, 
     assert "short_session" in ada.cookies()
     ada.lose_short_session()
     page.get_by_role("checkbox", name="Buy bread").check()
-    page.wait_for_function("document.querySelectorAll('#calls li')[1].textContent.startsWith('PUT')")
+    page.locator("#calls li").nth(1).filter(has_text="PUT").wait_for()
     calls = [call.rstrip("0123456789") for call in sent_to(ada.origin, requests)]  # each once, and none to renew with
     assert calls == ["POST /spa/api/notes", "GET /session", "PUT /spa/api/notes/", "GET /session"]
     page = open_notes(ada)
