@@ -153,7 +153,10 @@ def _done() -> Any:
     """Back to the page for a form, nothing for a script."""
     if not is_navigation():
         return "", 204
-    number = _number("page")
+    try:
+        number = _number("page")
+    except BadRequestProblem:  # what was asked for is done by now
+        number = 1
     return redirect(url_for(f"{EXTENSION}.devices", page=number if number > 1 else None), 303)
 
 

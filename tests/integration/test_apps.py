@@ -136,6 +136,42 @@ def test_a_signal_is_heard_by_the_app_that_sent_it(tmp_path: Any) -> None:
     assert there == []
 
 
+# ---- keys
+
+
+def test_a_new_secret_key_signs_nobody_out(sqlite_url: str) -> None:
+    old, _, _ = make_app(sqlite_url)
+    alice = signed_in(old, "alice")
+    new, _, _ = make_app(sqlite_url, SECRET_KEY=OTHER_KEY, SECRET_KEY_FALLBACKS=[SECRET_KEY])
+    clock = move_clock(new)
+    assert ask_with(new, alice, SHORT).status_code == 200
+    clock.move(minutes=16)
+    answer = ask_with(new, alice, "__Host-cbo_long_session")
+    assert answer.status_code == 200
+    alone, _, _ = make_app(sqlite_url, SECRET_KEY=OTHER_KEY)
+    move_clock(alone, clock.move(seconds=61))
+    by_name = {header.partition("=")[0]: header.partition(";")[0] for header in answer.headers.getlist("Set-Cookie")}
+    for cookie in by_name.values():
+        refreshed = alone.test_client(use_cookies=False).get("/protected", headers={"Cookie": cookie})
+        assert refreshed.status_code == 200
+
+
+def test_a_secret_key_that_was_taken_away_takes_its_sessions_but_not_their_cookies(sqlite_url: str) -> None:
+    """So that a bad rollout, undone, has signed out nobody."""
+    app, _, _ = make_app(sqlite_url)
+    alice = signed_in(app, "alice")
+    wrong, _, _ = make_app(sqlite_url, SECRET_KEY=OTHER_KEY)
+    for name in (SHORT, "__Host-cbo_long_session"):
+        answer = ask_with(wrong, alice, name)
+        assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (401, [])
+        assert ask_with(app, alice, name).status_code == 200
+
+
+def ask_with(app: Flask, client: FlaskClient, name: str) -> Any:
+    """Another app, or process, with one cookie of this browser."""
+    return app.test_client(use_cookies=False).get("/protected", headers={"Cookie": cookie_of(client, name)})
+
+
 # ---- mounted in one another
 
 

@@ -159,6 +159,15 @@ def test_each_form_of_the_page_does_what_it_says(site: Site) -> None:
     assert len(site.devices) == 1
 
 
+@pytest.mark.parametrize("number", ["x", "-1", "0", "9" * 5000, "1.5", "2", ""])
+def test_a_form_whose_page_is_no_number_has_done_its_work_and_says_so(site: Site, number: str) -> None:
+    client, other = site.alice(), site.alice()
+    answer = client.post("/session/revoke-others", headers=NAVIGATE, query_string={"page": number})
+    location = "/session/devices?page=2" if number == "2" else "/session/devices"
+    assert (answer.status_code, answer.headers["Location"]) == (303, location)
+    assert other.get("/protected").status_code == 401
+
+
 def test_all_others_are_signed_out_by_one_button(site: Site) -> None:
     client = site.alice()
     others = [site.alice() for _ in range(3)]
