@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, make_response, redirect, render_
 
 from . import api_v2, cors, device_views, well_known
 from .current import (
+    SHARED_ENDPOINTS,
     bearer_token,
     check_origin,
     current_session,
@@ -21,7 +22,7 @@ from .current import (
 )
 from .device_views import iso
 from .guards import login_required, logout_user
-from .origin import safe_next
+from .origin import is_same_host, safe_next
 from .problems import BadRequestProblem, LinkSpent, NothingToResume, is_navigation
 from .records import Active, Refreshed, ShortSession
 from .resume import recall
@@ -48,7 +49,10 @@ def blueprint(state: AppState) -> Blueprint:
         return routes
 
     def add(rule: str, endpoint: str, view: Callable[..., Any], method: str = "POST") -> None:
-        routes.add_url_rule(prefix + rule, endpoint, view, methods=[method])
+        # the preflight of a shared one is answered even where the app has switched off Flask's own answers to OPTIONS
+        shared = bool(settings.cors_origins) and f"{EXTENSION}.{endpoint}" in SHARED_ENDPOINTS
+        methods = [method, "OPTIONS"] if shared else [method]
+        routes.add_url_rule(prefix + rule, endpoint, view, methods=methods, provide_automatic_options=shared or None)
 
     add("", "who_am_i", who_am_i, "GET")
     if settings.cors_origins:
@@ -89,7 +93,8 @@ def refresh_short() -> Any:
         raise refusal_of(exchange)
     short = outcome.short
     answer = {"expires_at": iso(short.expires_at), "claims": _claims(short)}
-    if request.headers.get("Origin") in app_state().settings.cors_origins:
+    origin = request.headers.get("Origin", "")
+    if origin in app_state().settings.cors_origins and not is_same_host(origin, request.host):
         answer["token"] = outcome.short_token  # its page can't read the cookie, and holds this in memory only
     return jsonify(answer)
 
