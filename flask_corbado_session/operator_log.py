@@ -91,13 +91,12 @@ class OperatorLog:
         action_id = action_id or self._begin(operator, "revoke_before", from_ms(before).isoformat(), 0)
         ended: list[str] = []
         started = monotonic()
-        while monotonic() - started < PATIENCE:
+        while True:
             page = self._live_before(before, after)
             ended += self._end([row.id for row in page.rows if row.id != but], action_id)
             after = page.next
-            if after is None:
-                break
-        return Done(action_id, ended, after)
+            if after is None or monotonic() - started >= PATIENCE:
+                return Done(action_id, ended, after)
 
     def _live_before(self, before: int, after: Key | None) -> Page:
         store, c = self.store, self.store.session.c

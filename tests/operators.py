@@ -50,7 +50,7 @@ def now_of(app: Flask) -> int:
 
 def add_device(app: Flask, user_id: str = "alice", **columns: Any) -> str:
     """A device as it stands in the table; its id."""
-    row = {"id": new_id(), "user_id": user_id, "cookie_hash": new_id().encode(), "browser": "Firefox"}
+    row: dict[str, Any] = {"id": new_id(), "user_id": user_id, "cookie_hash": new_id().encode(), "browser": "Firefox"}
     row |= {"system": "Linux", "form": "desktop", "first_seen_at": now_of(app), **columns}
     _insert(app, tables_of(app).device, [row])
     return str(row["id"])
