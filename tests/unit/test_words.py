@@ -1,18 +1,50 @@
-"""Times in words."""
+"""Times, places and texts, in the app's language where it has one."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from flask import Flask
+from markupsafe import Markup
 
+from flask_corbado_session import words
 from flask_corbado_session.testing import move_clock
-from flask_corbado_session.words import ago
 from tests.app import make_app
+
+GERMAN = {
+    "just now": "gerade eben",
+    "%(count)s hours ago": "vor %(count)s Stunden",
+    "January": "Jänner",
+    "%(day)s %(month)s %(year)s": "%(day)s. %(month)s %(year)s",
+    "password": "Passwort",
+    "one-time code": "Einmalcode",
+    "%(these)s and %(this)s": "%(these)s und %(this)s",
+    "Sign out": "Abmelden & <gehen>",
+    "on %(device)s": "<b>auf</b> %(device)s",
+}
+AT = datetime(2026, 1, 5, 14, 3, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def app(sqlite_url: str) -> Flask:
+    return make_app(sqlite_url)[0]
+
+
+def speak_german(app: Flask, newstyle: bool) -> None:
+    """As Flask-Babel does (new style), and as its predecessors did."""
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    translate: Callable[[str], str] = lambda message: GERMAN.get(message, message)  # noqa: E731
+    plural: Callable[..., str] = lambda one, many, n: one if n == 1 else many  # noqa: E731
+    env: Any = app.jinja_env
+    env.install_gettext_callables(translate, plural, newstyle=newstyle)
 
 
 @pytest.mark.parametrize(
-    ("age", "words"),
+    ("age", "said"),
     [
         (timedelta(seconds=-3600), "just now"),
         (timedelta(seconds=9), "just now"),
@@ -29,16 +61,102 @@ from tests.app import make_app
         (timedelta(days=7300), "20 years ago"),
     ],
 )
-def test_how_long_ago_is_said_in_one_unit(age: timedelta, words: str, sqlite_url: str) -> None:
-    app, _, _ = make_app(sqlite_url)
+def test_how_long_ago_is_said_in_one_unit(age: timedelta, said: str, app: Flask) -> None:
     clock = move_clock(app)
     with app.app_context():
-        assert ago(clock.at - age) == words
+        assert words.ago(clock.at - age) == said
 
 
-def test_the_words_are_a_filter_of_the_templates(sqlite_url: str) -> None:
-    app, _, _ = make_app(sqlite_url)
+def test_the_words_are_filters_of_the_templates(app: Flask) -> None:
+    clock = move_clock(app)
+    source = "{{ at|corbado_session_ago }}, {{ amr|corbado_session_methods }}, {{ why|corbado_session_reason }}"
+    with app.app_context():
+        rendered = app.jinja_env.from_string(source).render(
+            at=clock.at - timedelta(minutes=3), amr=["pwd"], why="limit"
+        )
+    assert rendered == "3 minutes ago, password, Ended, because there were too many"
+
+
+def test_a_day_and_a_moment_are_in_utc(app: Flask) -> None:
+    with app.app_context():
+        assert words.day(AT) == "5 January 2026"
+        assert words.moment(AT) == "5 January 2026, 14:03:09 UTC"
+
+
+@pytest.mark.parametrize(
+    ("amr", "said"),
+    [
+        ([], ""),
+        (["pwd"], "password"),
+        (["pwd", "otp"], "password and one-time code"),
+        (["pwd", "otp", "own-method"], "password, one-time code and own-method"),
+        (["hwk", "pop"], "passkey"),
+    ],
+)
+def test_methods_are_said_in_words_and_once(amr: list[str], said: str, app: Flask) -> None:
+    with app.app_context():
+        assert words.methods(amr) == said
+
+
+def test_a_reason_nobody_knows_is_no_error(app: Flask) -> None:
+    with app.app_context():
+        assert [words.reason("of tomorrow"), words.reason(None)] == ["Ended", "Ended"]
+
+
+# ---- gettext
+
+
+@pytest.mark.parametrize("newstyle", [False, True])
+def test_every_word_goes_through_the_apps_gettext(newstyle: bool, app: Flask) -> None:
+    speak_german(app, newstyle)
     clock = move_clock(app)
     with app.app_context():
-        template = app.jinja_env.from_string("{{ at|corbado_session_ago }}")
-        assert template.render(at=clock.at - timedelta(minutes=3)) == "3 minutes ago"
+        assert words.ago(clock.at) == "gerade eben"
+        assert words.ago(clock.at - timedelta(hours=3)) == "vor 3 Stunden"
+        assert words.day(AT) == "5. Jänner 2026"
+        assert words.methods(["pwd", "otp"]) == "Passwort und Einmalcode"
+
+
+@pytest.mark.parametrize("newstyle", [None, False, True])
+@pytest.mark.parametrize("message", ["100 % of it", "%(name)s", "%s", "%"])
+def test_a_percent_sign_in_a_text_without_values_is_text(message: str, newstyle: bool | None, app: Flask) -> None:
+    """The text of an error may name what somebody sent; new-style gettext would fill it in."""
+    if newstyle is not None:
+        speak_german(app, newstyle)
+    with app.app_context():
+        assert words.text(message) == message
+
+
+@pytest.mark.parametrize("newstyle", [None, False, True])
+def test_markup_stays_markup_and_text_is_escaped(newstyle: bool | None, app: Flask) -> None:
+    if newstyle is not None:
+        speak_german(app, newstyle)
+    source = "{{ corbado_session_text('%(when)s by %(who)s', when=when, who='<i>') }}"
+    with app.app_context():
+        rendered = app.jinja_env.from_string(source).render(when=Markup("<time>now</time>"))
+    assert rendered == "<time>now</time> by &lt;i&gt;"
+
+
+def test_a_translation_is_text_unless_the_app_chose_new_style(app: Flask) -> None:
+    """Jinja's new style takes translations for markup, as everywhere else in such an app."""
+    speak_german(app, newstyle=False)
+    with app.app_context():
+        shown = app.jinja_env.from_string("{{ corbado_session_text('Sign out') }}").render()
+        assert shown == "Abmelden &amp; &lt;gehen&gt;"
+        assert words.text("on %(device)s", device=Markup("<i>x</i>")) == "&lt;b&gt;auf&lt;/b&gt; <i>x</i>"
+
+
+# ---- places
+
+
+def test_a_place_is_what_the_app_says_and_none_when_it_fails(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    app, _, sessions = make_app(sqlite_url)
+    places = {"192.0.2.1": "Switzerland"}
+    with app.app_context():
+        assert words.place("192.0.2.1") is None
+        sessions.locate_ip(places.__getitem__)
+        assert words.place("192.0.2.1") == "Switzerland"
+        assert words.place(None) is None
+        with caplog.at_level(logging.ERROR):
+            assert words.place("203.0.113.1") is None
+    assert "locate_ip failed" in caplog.text

@@ -1,0 +1,191 @@
+"""The links that end what was not the person himself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from urllib.parse import unquote
+
+import pytest
+from flask import Flask
+from itsdangerous import URLSafeSerializer
+
+from flask_corbado_session import CorbadoSession, Notice, session_revoked
+from flask_corbado_session.notices import LINK_LIFETIME
+from flask_corbado_session.testing import MovingClock, move_clock, signed_in
+from tests.app import SECRET_KEY, make_app, rows_of, statements, unprepared_app
+
+
+class Site:
+    """An app whose notices are kept, and its clock."""
+
+    def __init__(self, database_url: str) -> None:
+        self.app, self.db, self.sessions = make_app(database_url)
+        self.clock: MovingClock = move_clock(self.app)
+        self.notices: list[Notice] = []
+        self.sessions.notifier(self.notices.append)
+
+    def link(self) -> str:
+        """The token of the last link."""
+        return token_in(self.notices[-1])
+
+    def use(self, token: str | None = None, app: Flask | None = None) -> bool:
+        """Whether it worked; the last link unless another is given."""
+        app, token = app or self.app, self.link() if token is None else token
+        with app.app_context():
+            return rows_of(app).disowning.use(token) is not None
+
+
+def token_in(notice: Notice) -> str:
+    """What stands at the end of the path."""
+    assert notice.disown_path is not None
+    return unquote(notice.disown_path.rpartition("/")[2])
+
+
+@pytest.fixture
+def site(database_url: str) -> Site:
+    return Site(database_url)
+
+
+def test_a_new_device_is_told_of_once_with_its_label_and_a_link(site: Site) -> None:
+    firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    client = signed_in(site.app, "alice", user_agent=firefox)
+    signed_in(site.app, "alice", client=client, user_agent=firefox)
+    (notice,) = site.notices
+    assert (notice.kind, notice.user_id, notice.device_label) == ("new_device", "alice", "Firefox on Linux")
+    with site.app.app_context():
+        assert [device.id for device in site.sessions.devices("alice")] == [notice.device_id]
+    told = repr(notice)
+    assert "disown" not in told
+
+
+def test_a_link_ends_every_session_of_the_device_and_of_no_other(site: Site) -> None:
+    signed_in(site.app, "alice")
+    phone = signed_in(site.app, "alice")
+    for name in ("short", "long"):
+        phone.delete_cookie(f"__Host-cbo_{name}_session")
+    signed_in(site.app, "alice", client=phone)
+    with site.app.app_context():
+        assert [len(device.sessions) for device in site.sessions.devices("alice")] == [2, 1]
+    assert site.use()
+    with site.app.app_context():
+        assert [len(device.sessions) for device in site.sessions.devices("alice")] == [1]
+        assert {ended.end_reason for ended in site.sessions.history("alice")} == {"revoked"}
+
+
+def test_a_link_works_once(site: Site) -> None:
+    signed_in(site.app, "alice")
+    assert [site.use(), site.use()] == [True, False]
+
+
+def test_of_twenty_uses_at_once_one_works(site: Site, database_url: str) -> None:
+    """In two apps on one database, as two server processes are."""
+    other, _, _ = unprepared_app(database_url)
+    signed_in(site.app, "alice")
+    start = Barrier(20)
+
+    def use(app: Flask) -> bool:
+        start.wait()
+        return site.use(app=app)
+
+    with ThreadPoolExecutor(20) as threads:
+        assert sum(threads.map(use, [site.app, other] * 10)) == 1
+
+
+def test_a_link_lasts_seven_days(site: Site) -> None:
+    signed_in(site.app, "alice")
+    site.clock.move(LINK_LIFETIME - timedelta(seconds=1))
+    with site.app.app_context():
+        found = rows_of(site.app).disowning.find(site.link())
+    assert found is not None
+    site.clock.move(seconds=1)
+    assert not site.use()
+
+
+def test_a_disowned_device_is_new_at_the_next_sign_in(site: Site) -> None:
+    phone = signed_in(site.app, "alice")
+    first = site.notices[-1]
+    site.use()
+    signed_in(site.app, "alice", client=phone)
+    assert len(site.notices) == 2
+    assert site.notices[-1].device_id != first.device_id
+    assert not site.use(token_in(first))
+
+
+def test_a_device_signed_in_on_again_is_disowned_by_the_first_link(site: Site) -> None:
+    phone = signed_in(site.app, "alice")
+    signed_in(site.app, "alice", client=phone)
+    assert site.use()
+    assert phone.get("/protected").status_code == 401
+
+
+@pytest.mark.parametrize("spoil", [lambda t: t[:-2], lambda t: "x" + t, lambda t: t.swapcase(), lambda t: t + "AA"])
+def test_a_link_that_was_tampered_with_costs_no_statement(site: Site, spoil: Callable[[str], str]) -> None:
+    signed_in(site.app, "alice")
+    with statements(site.app) as seen:
+        worked = site.use(spoil(site.link()))
+    assert (worked, seen) == (False, [])
+
+
+@pytest.mark.parametrize("token", ["", ".", "a.b", "\x00", "ÿ.ÿ", "x" * 10_000, "\ud800"])
+def test_what_is_no_link_is_refused(site: Site, token: str) -> None:
+    assert not site.use(token)
+
+
+def test_a_token_signed_for_something_else_is_no_link(site: Site) -> None:
+    signed_in(site.app, "alice")
+    payload = [site.notices[-1].device_id, "0" * 16, 2**53]
+    for salt in (b"itsdangerous", b"flask-corbado-session", b"cookie-session"):
+        assert not site.use(str(URLSafeSerializer(SECRET_KEY, salt=salt).dumps(payload)))
+
+
+def test_the_link_of_another_app_is_none_here(site: Site, sqlite_url: str) -> None:
+    elsewhere, _, sessions = make_app(f"{sqlite_url}-2", SECRET_KEY="another key, as long as it has to be, and longer")
+    told: list[Notice] = []
+    sessions.notifier(told.append)
+    signed_in(elsewhere, "alice")
+    assert not site.use(token_in(told[0]))
+
+
+def test_a_link_outlives_a_change_of_the_secret_key(site: Site, database_url: str) -> None:
+    signed_in(site.app, "alice")
+    renewed, _, _ = unprepared_app(database_url, SECRET_KEY="n" * 20 + "ew" * 12, SECRET_KEY_FALLBACKS=[SECRET_KEY])
+    move_clock(renewed, site.clock.at)
+    assert site.use(app=renewed)
+
+
+def test_what_a_link_ended_is_signalled(site: Site) -> None:
+    signed_in(site.app, "alice")
+    heard: list[dict[str, object]] = []
+
+    def hear(sender: object, **facts: object) -> None:
+        heard.append(facts)
+
+    with session_revoked.connected_to(hear, sender=site.app):
+        site.use()
+    assert [(each["user_id"], each["reason"]) for each in heard] == [("alice", "revoked")]
+
+
+def test_a_notifier_that_fails_undoes_no_sign_in(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(notice: Notice) -> None:
+        raise RuntimeError("no mail today")
+
+    site.sessions.notifier(fail)
+    assert signed_in(site.app, "alice").get("/protected").status_code == 200
+    assert "the notifier failed on a notice of kind new_device" in caplog.text
+
+
+def test_without_routes_there_is_no_link(sqlite_url: str) -> None:
+    app, _, sessions = make_app(sqlite_url, CORBADO_SESSION_URL_PREFIX=None)
+    told: list[Notice] = []
+    sessions.notifier(told.append)
+    signed_in(app, "alice")
+    assert told[0].disown_path is None
+
+
+def test_an_app_without_a_notifier_needs_none(sqlite_url: str) -> None:
+    app, _, sessions = make_app(sqlite_url)
+    assert isinstance(sessions, CorbadoSession)
+    assert signed_in(app, "alice").get("/protected").status_code == 200
