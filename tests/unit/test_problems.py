@@ -78,7 +78,7 @@ def _raise(error: Exception) -> str:
 
 
 @pytest.mark.parametrize(("name", "challenge"), [
-    ("unauthenticated", "Bearer"),
+    ("unauthenticated", 'Bearer realm="session"'),
     ("bearer", 'Bearer error="invalid_token", error_description="it ended"'),
 ])  # fmt: skip
 def test_every_401_has_a_challenge(app: Flask, name: str, challenge: str) -> None:
