@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Barrier
 from typing import Any
 
 import pytest
 from blinker import NamedSignal
 from flask import Flask
+from sqlalchemy import event
 
 from flask_corbado_session import session_refreshed, session_reuse_detected
 from flask_corbado_session.records import Context
 from flask_corbado_session.testing import MovingClock, move_clock
-from tests.app import make_app
-from tests.jars import LONG, SHORT, Answer, Jar, SessionRows, asked
+from tests.app import make_app, rows_of
+from tests.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
 from tests.protocol import K, P, W, read
 
 OWNER = Context("192.0.2.1", "Owner/1.0")
@@ -79,6 +82,7 @@ def test_two_holders_part_and_the_losing_branch_ends_the_session(
     assert read(early.cookies[LONG]).token.ident != read(late.cookies[LONG]).token.ident
     clock.move(seconds=QUARTER)
     assert asked(app, late).status == 200
+    assert asked(app, late, short=True).status == 200
     with heard(session_reuse_detected, app) as signals:
         assert is_out(asked(app, early), "reuse")
     (signal,) = signals
@@ -123,6 +127,24 @@ def test_theft_is_told_once_however_often_the_spent_token_comes(app: Flask, cloc
         for _ in range(3):
             asked(app, thief)
             clock.move(seconds=2 * P / 1000)  # beyond the time for which a dead session is remembered
+    assert len(signals) == 1
+
+
+def test_theft_is_told_once_when_two_find_it_at_the_same_moment(app: Flask, clock: MovingClock, owner: Jar) -> None:
+    thief = owner.copy()
+    for _ in range(2):
+        asked(app, owner)
+        clock.move(seconds=QUARTER)
+    both_know = Barrier(2, timeout=10)
+
+    def wait(_c: Any, _k: Any, statement: str, *_: Any) -> None:
+        if "SET ended_at" in statement:
+            both_know.wait()
+
+    event.listen(rows_of(app).database.engine, "before_cursor_execute", wait)
+    with heard(session_reuse_detected, app) as signals, ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda jar: processed(app, jar.sends()), [thief, thief]))
+    assert all(is_out(answer, "reuse") for answer in answers)
     assert len(signals) == 1
 
 
