@@ -157,10 +157,10 @@ class SessionRows:
 
     def count_changes(self) -> None:
         """From now on count every row that is changed, whoever changes it."""
-        self.run("CREATE TABLE change (gen INTEGER)")
-        insert = "INSERT INTO change VALUES (NEW.gen);"
-        when = "CREATE TRIGGER count AFTER UPDATE ON corbado_session FOR EACH ROW"
-        if self._engine.dialect.name == "sqlite":
+        self.run("CREATE TABLE counted (gen INTEGER)")
+        insert = "INSERT INTO counted VALUES (NEW.gen);"
+        when = "CREATE TRIGGER count_change AFTER UPDATE ON corbado_session FOR EACH ROW"
+        if self._engine.dialect.name != "postgresql":
             self.run(f"{when} BEGIN {insert} END")
         else:
             body = f"BEGIN {insert} RETURN NEW; END"
@@ -169,7 +169,7 @@ class SessionRows:
 
     def changes(self) -> int:
         """How many there have been."""
-        counted: int = self._connection.execute(text("SELECT count(*) FROM change")).scalar_one()
+        counted: int = self._connection.execute(text("SELECT count(*) FROM counted")).scalar_one()
         return counted
 
     def run(self, statement: str, **values: Any) -> None:

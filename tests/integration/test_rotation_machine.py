@@ -44,6 +44,8 @@ class World(NamedTuple):
     sessions: CorbadoSession
     rows: SessionRows
     clock: MovingClock
+    read_back: int
+    """Statements that a database without RETURNING takes for reading what was written."""
 
 
 class OnItsWay(NamedTuple):
@@ -61,7 +63,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        app, _, rows, clock = self.world
+        app, _, rows, clock, _ = self.world
         rows.run("DELETE FROM corbado_session")
         rows_of(app).lifecycle._dead.clear()
         clock.at = START
@@ -252,7 +254,7 @@ class Machine(RuleBasedStateMachine):
             return answer
         what = self.expected(was, sent)
         assert new[shown.session_id] == self.row_after(was, what, sent)
-        assert len(run) == STATEMENTS[what]
+        assert len(run) == STATEMENTS[what] + self.world.read_back * (what in ("promote", "reopen", "future"))
         self.check_answer(what, answer, sent, was)
         signals.check(what, was, sent)
         if what == "theft":
@@ -348,7 +350,8 @@ class Signals:
 def test_the_app_does_what_the_oracle_says(database_url: str) -> None:
     app, _, sessions = make_app(database_url)
     with SessionRows(database_url) as rows:
-        Machine.world = World(app, sessions, rows, move_clock(app, START))
+        read_back = 0 if database_url.startswith(("sqlite", "postgresql")) else 1
+        Machine.world = World(app, sessions, rows, move_clock(app, START), read_back)
         quick = settings(
             max_examples=60,
             stateful_step_count=40,
