@@ -9,16 +9,22 @@ const { session: url, orders: service } = find("app").dataset;
 const session = createSession({ url, api: [service] });
 const SLOW = 4000; // ms after which the page says that the session host keeps it waiting
 
+let calls = 0;
+let answered = 0; // the latest of the calls that the orders on the page are from
+
 /** Call the orders service, and show the orders it answers with. */
 async function order(method, sent) {
+  const call = ++calls;
   const headers = { Accept: "application/json" };
   if (sent) headers["Content-Type"] = "application/json";
   try {
     const answer = await session.fetch(`${service}/orders`, { method, headers, body: sent && JSON.stringify(sent) });
-    if (answer.status === 401) return; // signed out, which the session has said to `show` already
+    if (answer.status === 401 && !session.current) return; // which `show` has been told
     const got = await answer.json();
     if (!answer.ok) return tell(got.detail);
     tell("");
+    if (call < answered) return; // it was overtaken, so these are orders of before
+    answered = call;
     showOrders(got.orders);
   } catch (error) {
     const who = error instanceof SessionUnavailable ? "session host" : "orders service";
@@ -43,6 +49,7 @@ function show(current) {
   count();
   if (current?.user_id === shown) return;
   shown = current?.user_id;
+  answered = ++calls; // what is under way is another user's
   showOrders([]);
   tell("");
   if (current) order("GET");
