@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Flask
 
-from . import account, auth, cost, errors, instance, models, pages, security, spa
+from . import account, auth, cost, errors, instance, models, operator, pages, security, spa
 from .addresses import Addresses
 from .extensions import db, limiter, sessions
 
@@ -53,6 +53,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         part.init_app(app)
     for blueprint in (pages.blueprint, auth.blueprint, account.blueprint, spa.blueprint):
         app.register_blueprint(blueprint)
+    app.register_blueprint(operator.pages(), url_prefix="/operator")
     app.jinja_env.globals["addresses"] = addresses
     with app.app_context():
         models.prepare()

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from flask_corbado_session import current_session, login_user, logout_user
 
 from .extensions import limiter, sessions
-from .models import EMAIL_LENGTH, Prepared, User, add_user, check_password, normalise_email, wrong_password
+from .models import EMAIL_LENGTH, PREPARED, User, add_user, check_password, normalise_email, wrong_password
 
 blueprint = Blueprint("auth", __name__)
 
@@ -80,6 +80,6 @@ def _form(template: str, errors: dict[str, str] | None = None, **values: Any) ->
         email=request.form.get("email", "")[:EMAIL_LENGTH],
         remember=request.method == "GET" or "remember" in request.form,
         next=sessions.next_url(default=""),
-        prepared=Prepared() if current_app.config["DEMO_PREPARED_USER"] else None,
+        prepared=PREPARED if current_app.config["DEMO_PREPARED_USER"] else None,
         **values,
     )

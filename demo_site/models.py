@@ -23,10 +23,14 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 class Prepared(NamedTuple):
-    """The user a first run makes, shown on the sign-in page."""
+    """A user a first run makes, shown on the sign-in page."""
 
     email: str = "demo@example.com"
     password: str = "correct horse battery"
+    role: str = "user"
+
+
+PREPARED = (Prepared(), Prepared("operator@example.com", "battery staple operator", "operator"))
 
 
 def _now() -> datetime:
@@ -88,9 +92,9 @@ def decoy_hash() -> str:
     return generate_password_hash("of nobody")
 
 
-def add_user(email: str, password: str) -> User | None:
+def add_user(email: str, password: str, role: str = "user") -> User | None:
     """A new user, committed; None if the address is taken."""
-    user = User(email=email)
+    user = User(email=email, role=role)
     user.set_password(password)
     db.session.add(user)
     try:
@@ -102,14 +106,15 @@ def add_user(email: str, password: str) -> User | None:
 
 
 def prepare() -> None:
-    """Make what is missing: the tables and the prepared user."""
+    """Make what is missing: the tables and the prepared users."""
     decoy_hash()
     try:
         db.create_all()
     except (IntegrityError, OperationalError, ProgrammingError):
         db.create_all()  # two processes started at once; now all tables are there, or the error is a real one
-    if current_app.config["DEMO_PREPARED_USER"] and find_by_email(Prepared().email) is None:
-        add_user(*Prepared())
+    for prepared in PREPARED if current_app.config["DEMO_PREPARED_USER"] else ():
+        if find_by_email(prepared.email) is None:
+            add_user(*prepared)
 
 
 @sessions.user_loader

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -207,15 +207,18 @@ class CorbadoSession:
 
     # ---- operators
 
-    def operator_blueprint(self, allow: Callable[[Any], Any]) -> Blueprint:
+    def operator_blueprint(
+        self, allow: Callable[[Any], Any], *, names: Callable[[Collection[str]], Mapping[str, str]] | None = None
+    ) -> Blueprint:
         """The operator pages, for the app to register: every user, device and session, with search and revocation.
 
-        ``allow(user)`` is asked at each request, of ``current_user``; whoever it is false of gets the app's 404::
+        ``allow(user)`` is asked at each request, of ``current_user``; whoever it is false of gets the app's 404.
+        ``names(user_ids)`` says what people are called, once a page; without it they are shown by their ids::
 
             operators = sessions.operator_blueprint(allow=lambda user: user.is_admin)
             app.register_blueprint(operators, url_prefix="/operator")
         """
-        return operator_views.blueprint(allow)
+        return operator_views.OperatorPages(allow, names)
 
     # ---- the request
 

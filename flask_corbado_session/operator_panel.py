@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -70,18 +70,29 @@ def asked(work: Callable[[], T]) -> T:
         raise unavailable(error) from error
 
 
-def render(template: str, **values: Any) -> str:
-    """A page of the operator's, with what each of them uses."""
+def render(template: str, about: Collection[str] = (), **values: Any) -> str:
+    """A page of the operator's, with what each of them uses; ``about`` are the ids of the users on it."""
+    done = _just_done()
+    about = {*about, *about_actions([done] if done else [])}
+    names = getattr(current_app.blueprints[request.blueprint or ""], "names", None)
     return render_template(
         f"corbado_session/operator/{template}",
-        blueprint=BLUEPRINT,
+        blueprint=request.blueprint,
         at=from_ms,
+        names=names(about) if names is not None and about else {},
         term=term,
         count_in_words=count_in_words,
         here=_here(),
-        done=_just_done(),
+        done=done,
         **values,
     )
+
+
+def about_actions(actions: Iterable[Any]) -> set[str]:
+    """The ids of the users in these actions, those who did them and those they were done to."""
+    actions = list(actions)
+    done_to = {action.target for action in actions if action.action == "revoke_user"}
+    return {action.operator_id for action in actions if action.via == "page"} | done_to
 
 
 def _here() -> str:

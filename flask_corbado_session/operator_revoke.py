@@ -16,7 +16,7 @@ from .guards import user_id_of
 from .long_token import is_id
 from .operator_filter import Filter, read_time
 from .operator_log import Done
-from .operator_panel import BLUEPRINT, asked, dump_key, load_key, now_ms, panel, render, the_operator
+from .operator_panel import asked, dump_key, load_key, now_ms, panel, render, the_operator
 from .origin import safe_next
 from .problems import BadRequestProblem
 from .records import SignedOut
@@ -49,7 +49,16 @@ def confirm() -> str:
         device_id = target.value if session is None else session.device_id
         device = _known(asked(lambda: store.devices_by_id([device_id])).get(device_id))
     live = asked(lambda: store.count_live(Filter({target.kind: target.value}), now_ms()))
-    return render("revoke.html", target=target, session=session, device=device, live=live, back=_back(request.args))
+    of = target.value if target.kind == "user" else getattr(session or device, "user_id", None)
+    return render(
+        "revoke.html",
+        [of] if of else (),
+        target=target,
+        session=session,
+        device=device,
+        live=live,
+        back=_back(request.args),
+    )
 
 
 def revoke() -> Any:
@@ -67,7 +76,7 @@ def revoke() -> Any:
         go_on = dump_key(_where(target), (done.action_id, *done.next))
         action = asked(lambda: panel().log.action(done.action_id))
         return render("more.html", target=target, action=action, go_on=go_on, back=back)
-    path = back or url_for(f"{BLUEPRINT}.actions")
+    path = back or url_for(".actions")
     return redirect(f"{path}{'&' if '?' in path else '?'}done={done.action_id}", 303)
 
 

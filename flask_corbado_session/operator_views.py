@@ -5,7 +5,7 @@ Whoever is not allowed gets the app's own 404, as from a path that does not exis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from .guards import login_required
 from .long_token import is_id
 from .operator_chart import DailyNumbers, draw
 from .operator_filter import READERS, Filter, FilterError, parse
-from .operator_panel import BLUEPRINT, asked, dump_key, load_key, now_ms, panel, render
+from .operator_panel import BLUEPRINT, about_actions, asked, dump_key, load_key, now_ms, panel, render
 from .operator_scan import Key
 from .operator_store import Listing
 from .problems import BadRequestProblem, SessionNotFound, is_navigation
@@ -27,6 +27,7 @@ from .state import app_state
 
 CHART_DAYS = 30
 Allow = Callable[[Any], Any]
+Names = Callable[[Collection[str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +47,24 @@ DEVICES = List(
 )
 
 
-def blueprint(allow: Allow) -> Blueprint:
-    """The pages, for users of whom ``allow(user)`` is true; it is asked anew at each request."""
-    routes = Blueprint(BLUEPRINT, __name__, template_folder="templates")
-    routes.before_request(lambda: _admit(allow))
-    for rule, view in (
-        ("/", overview),
-        ("/sessions", sessions),
-        ("/sessions/<session_id>", session),
-        ("/users", users),
-        ("/devices", devices),
-        ("/actions", actions),
-        ("/revoke", operator_revoke.confirm),
-    ):
-        routes.add_url_rule(rule, view.__name__, view)
-    routes.add_url_rule("/revoke", "revoke", operator_revoke.revoke, methods=["POST"])
-    return routes
+class OperatorPages(Blueprint):
+    """The pages, for users of whom ``allow(user)`` is true; ``names(user_ids)`` says what people are called."""
+
+    def __init__(self, allow: Allow, names: Names | None) -> None:
+        super().__init__(BLUEPRINT, __name__, template_folder="templates")
+        self.names = names
+        self.before_request(lambda: _admit(allow))
+        for rule, view in (
+            ("/", overview),
+            ("/sessions", sessions),
+            ("/sessions/<session_id>", session),
+            ("/users", users),
+            ("/devices", devices),
+            ("/actions", actions),
+            ("/revoke", operator_revoke.confirm),
+        ):
+            self.add_url_rule(rule, view.__name__, view)
+        self.add_url_rule("/revoke", "revoke", operator_revoke.revoke, methods=["POST"])
 
 
 def _admit(allow: Allow) -> Any:
@@ -87,7 +90,7 @@ def overview() -> str:
     ]
     drawn = [(title, text, _daily(numbers, read)) for title, text, numbers, read in charts]
     latest = asked(lambda: panel().log.actions(None)).rows[:5]
-    return render("overview.html", charts=drawn, draw=draw, actions=latest)
+    return render("overview.html", about_actions(latest), charts=drawn, draw=draw, actions=latest)
 
 
 def _daily(numbers: DailyNumbers, read: Callable[[int, int], Mapping[int, int]]) -> dict[date, int] | None:
@@ -120,7 +123,7 @@ def session(session_id: str) -> str:
     if found is None:
         raise SessionNotFound("There is no session of that id; it may have been forgotten already.")
     device = asked(lambda: panel().log.store.devices_by_id([found.device_id])).get(found.device_id)
-    return render("session.html", session=found, device=device, state=state_of)
+    return render("session.html", {found.user_id}, session=found, device=device, state=state_of)
 
 
 def users() -> Any:
@@ -153,7 +156,9 @@ def actions() -> str:
     """What operators did, the latest first."""
     after = load_key("actions", request.args.get("page", ""))
     page = asked(lambda: panel().log.actions(after))
-    return render("actions.html", page=page, next=dump_key("actions", page.next), is_first=after is None)
+    return render(
+        "actions.html", about_actions(page.rows), page=page, next=dump_key("actions", page.next), is_first=after is None
+    )
 
 
 # ---- a list
@@ -182,6 +187,7 @@ def _list(
     listing = asked(lambda: read(search, sort, after))
     return render(
         f"{kind.name}.html",
+        {row.user_id for row in listing.page.rows} | _named(search, "user"),
         list=kind,
         q=search.text,
         sort=sort,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,25 @@ def test_the_overview_reads_the_days_at_most_once_a_minute(sqlite_url: str) -> N
         look(operator, "/")
     counting = [len([each for each in some if "count(*)" in each]) for some in (soon, later)]
     assert counting == [0, 2]
+
+
+def test_people_are_called_what_the_app_calls_them(sqlite_url: str) -> None:
+    asked: list[set[str]] = []
+
+    def names(user_ids: Collection[str]) -> dict[str, str]:
+        asked.append(set(user_ids))
+        return {"alice": "Alice <b>Liddell</b>", "operator": "Olga"}
+
+    app = operator_app(sqlite_url, names=names)[0]
+    operator = an_operator(app)
+    (session_id,) = add_sessions(app, 1, add_device(app))
+    for path in ("/users", "/devices", "/sessions?q=user:alice", f"/sessions/{session_id}", "/revoke?user=alice"):
+        assert "Alice <b>Liddell</b>" in look(operator, path).get_text()
+    location = operator.post("/operator/revoke", data={"user": "alice"}, headers=PAGE).location
+    told = " ".join(soup(operator.get(location, headers=PAGE)).get_text().split())
+    assert "Done: all sessions of the user Alice <b>Liddell</b>, 1 session ended." in told
+    assert "Olga: all sessions of the user Alice" in told
+    assert asked[0] == {"operator", "alice"}
 
 
 # ---- ending
