@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -95,6 +96,13 @@ class Person:
         self.page.get_by_role("main").wait_for()
         return self.at
 
+    def come(self, email: str, path: str = "/sign-up") -> Person:
+        """Signed up, or in, without a look at the forms, which saves time; now on the dashboard."""
+        form: dict[str, str | float | bool] = {"email": email, "password": PASSWORD, "remember": True}
+        assert self.context.request.post(self.origin + path, form=form, max_redirects=0).status == 303
+        assert self.reaches("/dashboard")
+        return self
+
     def sign_up(self, email: str, remember: bool = True) -> Person:
         """On the page they are led to, or the sign-up page."""
         self.open("/sign-up")
@@ -124,7 +132,7 @@ class Person:
 
     def lose_short_session(self) -> None:
         """What a browser does when the cookie runs out."""
-        self.context.clear_cookies(name=self.cookies()["short_session"].name)
+        self.context.clear_cookies(name=re.compile("cbo_short_session$"))
 
     def pass_time(self, seconds: float) -> None:
         """At the server, if it is one of demo_servers; the browser's clock goes on."""

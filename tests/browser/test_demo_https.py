@@ -40,7 +40,7 @@ def origin(site: Server) -> str:
 
 @pytest.fixture
 def ada(context: BrowserContext, origin: str) -> Person:
-    return Person(context, origin).sign_up(f"ada-{uuid4()}@example.com")
+    return Person(context, origin).come(f"ada-{uuid4()}@example.com")
 
 
 def attributes(line: str) -> tuple[str, set[str]]:
@@ -49,29 +49,28 @@ def attributes(line: str) -> tuple[str, set[str]]:
     return name.partition("=")[0], {part.partition("=")[0] if part.startswith("Max-Age") else part for part in rest}
 
 
-def test_signing_in_sets_three_host_cookies(ada: Person) -> None:
+def test_signing_in_sets_three_host_cookies(context: BrowserContext, origin: str) -> None:
+    ada = Person(context, origin).sign_in("demo@example.com", "correct horse battery")
     assert ada.at == "/dashboard"
     for cookie in ada.cookies().values():
         shared = (cookie.domain, cookie.path, cookie.secure, cookie.http_only, cookie.same_site)
         assert shared == ("localhost", "/", True, True, "Lax")
     assert {cookie.name for cookie in ada.cookies().values()} == NAMES
+    assert ada.page.evaluate("document.cookie") == ""  # script reads none
 
 
-def test_the_headers_say_so_and_name_no_domain(ada: Person) -> None:
+def test_the_headers_say_so_name_no_domain_and_keep_the_browser_with_https(ada: Person) -> None:
     ada.press("Sign out")
     answers: list[Response] = []
     ada.page.on("response", lambda answer: answers.append(answer))
     ada.sign_in("demo@example.com", "correct horse battery")
     (sign_in,) = (answer for answer in answers if answer.request.method == "POST")
     set_cookies = [each["value"] for each in sign_in.headers_array() if each["name"].lower() == "set-cookie"]
+    assert "max-age=31536000" in sign_in.headers["strict-transport-security"]
     assert {attributes(line)[0] for line in set_cookies} == NAMES
     assert [attributes(line)[1] for line in set_cookies] == [
         {"Max-Age", "Secure", "HttpOnly", "Path=/", "SameSite=Lax"}
     ] * 3
-
-
-def test_script_reads_none_of_them(ada: Person) -> None:
-    assert ada.page.evaluate("document.cookie") == ""
 
 
 def test_a_short_session_that_ran_out_is_replaced_in_the_request_that_came(ada: Person) -> None:
@@ -101,7 +100,7 @@ def test_a_second_browser_is_listed_and_revoked(ada: Person, new_context: Create
     ada.open("/account")
     email = ada.facts()["Your app's email"]
     phone = Person(new_context(user_agent=IPHONE), origin).sign_in(email)
-    assert phone.reaches("/dashboard")
+    assert phone.at == "/dashboard"
     assert "Safari on iPhone" in ada.devices()
     ada.end("Sign out Safari on iPhone")
     assert not phone.reaches("/dashboard")
@@ -112,7 +111,3 @@ def test_signing_out_takes_the_host_cookies_along(ada: Person) -> None:
     ada.press("Sign out")
     assert {cookie.name for cookie in ada.cookies().values()} == {"__Host-cbo_device"}
     assert not ada.reaches("/dashboard")
-
-
-def test_the_browser_is_told_to_stay_with_https(ada: Person) -> None:
-    assert "max-age=31536000" in ada.open("/").headers["strict-transport-security"]

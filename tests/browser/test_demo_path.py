@@ -40,7 +40,7 @@ def stranger(context: BrowserContext, site: Server) -> Person:
 @pytest.fixture
 def ada(stranger: Person) -> Person:
     """Signed in, on her dashboard."""
-    return stranger.sign_up(f"ada-{uuid4()}@example.com")
+    return stranger.come(f"ada-{uuid4()}@example.com")
 
 
 # ---- in
@@ -189,7 +189,7 @@ def test_six_tabs_that_reload_at_once_all_stay_signed_in(ada: Person) -> None:
     tabs = [ada.page, *(ada.context.new_page() for _ in range(5))]
     for tab in tabs:
         tab.goto(f"{ada.origin}/dashboard")
-    for lost in (True, False, True, False):
+    for lost in (True, False):
         ada.pass_time(QUARTER)
         if lost:
             ada.lose_short_session()
@@ -244,7 +244,7 @@ def test_signing_in_and_ending_a_session_need_no_mouse(
     stranger: Person, new_context: CreateContextCallback, site: Server
 ) -> None:
     email = f"keys-{uuid4()}@example.com"
-    phone = Person(new_context(user_agent=IPHONE), site.origin()).sign_up(email)
+    phone = Person(new_context(user_agent=IPHONE), site.origin()).come(email)
     page, keys = stranger.page, stranger.page.keyboard
     stranger.open("/sign-in")
     tab_to(page, page.get_by_label("Email"))
