@@ -450,7 +450,7 @@ def test_another_key_under_the_same_kid_ends_the_tokens_of_the_old_one(issuer: I
     """The ids were compared and not the keys, so that a token kept in mind went on."""
     verdict, token, other = verifying(issuer), a_token(), a_jwk("RS256", 1) | {"kid": RS["kid"]}
     assert verdict(token) == "alice"
-    issuer.publish(public(other))
+    issuer.publish(public(other), public(ES), public(ED))
     refetched(issuer, verdict, seconds, token)
     until(lambda: verdict(token) == "signature")
     assert verdict(a_token(other)) == "alice"
