@@ -76,7 +76,7 @@ class CorbadoSession:
         app.cli.add_command(cli.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
         words.add_to(app.jinja_env)
-        if not settings.cookie_secure and not app.debug and not app.testing:
+        if state.reads_cookies and not settings.cookie_secure and not app.debug and not app.testing:
             log.warning(
                 "CORBADO_SESSION_COOKIE_SECURE is False: cookies travel in the clear; fine for development only"
             )

@@ -16,7 +16,11 @@ from flask.testing import FlaskClient
 from demo_site import create_app
 from demo_site.extensions import db
 
-CONFIG: dict[str, Any] = {"SECRET_KEY": "0" * 16 + "1" * 16 + "a key for the tests", "TESTING": True}
+CONFIG: dict[str, Any] = {
+    "SECRET_KEY": "0" * 16 + "1" * 16 + "a key for the tests",
+    "TESTING": True,
+    "CORBADO_SESSION_KEYS_FILE": None,  # HS256: no file beside the tests
+}
 CREDENTIALS = {"email": "demo@example.com", "password": "correct horse battery"}
 PAGE = {"Accept": "text/html"}
 

@@ -38,8 +38,9 @@ def free_port() -> int:
 
 def test_a_first_run_makes_key_and_database_for_its_owner_only(folder: Path) -> None:
     create_app()
-    assert sorted(file.name for file in folder.iterdir()) == ["demo.sqlite", "secret_key"]
-    assert [file.stat().st_mode & 0o777 for file in (folder, folder / "secret_key")] == [0o700, 0o600]
+    assert sorted(file.name for file in folder.iterdir()) == ["demo.sqlite", "keys.json", "secret_key"]
+    made = (folder, folder / "secret_key", folder / "keys.json")
+    assert [file.stat().st_mode & 0o777 for file in made] == [0o700, 0o600, 0o600]
 
 
 def test_a_second_run_finds_key_users_and_sessions_again(folder: Path) -> None:
