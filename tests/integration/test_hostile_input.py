@@ -165,7 +165,7 @@ def test_very_many_cookies_cost_no_statement(app: Flask) -> None:
     assert seen == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(st.text(st.characters(max_codepoint=255), max_size=300))
 def test_any_cookie_header_at_all_is_survived(app: Flask, header: str) -> None:
     for text in (header, f"{SHORT}={header}", f"{LONG}={header}", f"{LONG}{header}"):
@@ -231,29 +231,26 @@ USER_AGENTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("user_agent", USER_AGENTS, ids=ascii)
-def test_a_hostile_user_agent_is_kept_as_text_and_shown_as_text(database_url: str, user_agent: str) -> None:
+def test_a_hostile_user_agent_is_kept_as_text_and_shown_as_text(database_url: str) -> None:
     app, _, _ = make_app(database_url)
-    client = app.test_client()
-    answer = client.post("/sign-in", data={"user": "alice"}, environ_overrides={"HTTP_USER_AGENT": user_agent})
-    assert answer.status_code == 200
-    device = rows_of(app).overview.devices("alice", None)[0]
-    assert device.user_agent is None or (device.user_agent.isprintable() and len(device.user_agent) <= 512)
-    page = client.get("/session/devices").text
-    assert device.label == "Unknown browser"
-    assert "<script>" not in page
-    assert page.isprintable() or all(each in "\r\n\t" or each.isprintable() for each in page)
+    for number, user_agent in enumerate(USER_AGENTS):
+        client, user = app.test_client(), f"user {number}"
+        client.post("/sign-in", data={"user": user}, environ_overrides={"HTTP_USER_AGENT": user_agent})
+        device = rows_of(app).overview.devices(user, None)[0]
+        assert device.user_agent is None or (device.user_agent.isprintable() and len(device.user_agent) <= 512)
+        assert device.label == "Unknown browser"
+        page = client.get("/session/devices").text
+        assert "<script>" not in page
+        assert all(each in "\r\n\t" or each.isprintable() for each in page), ascii(user_agent)
 
 
-@pytest.mark.parametrize(
-    "address", ["", "x" * 500, "::1%eth0", "\x00\x1b[2J", "192.0.2.1", "2001:db8::" + "f" * 100, None]
-)
-def test_a_hostile_address_is_kept_as_what_fits(database_url: str, address: str | None) -> None:
+def test_a_hostile_address_is_kept_as_what_fits(database_url: str) -> None:
     app, _, _ = make_app(database_url)
-    client = app.test_client()
-    environ = {"REMOTE_ADDR": address} if address is not None else {}
-    assert client.post("/sign-in", data={"user": "alice"}, environ_overrides=environ).status_code == 200
-    assert client.get("/session/devices").status_code == 200
+    for address in ["", "x" * 500, "::1%eth0", "\x00\x1b[2J", "192.0.2.1", "2001:db8::" + "f" * 100]:
+        client = app.test_client()
+        answer = client.post("/sign-in", data={"user": "alice"}, environ_overrides={"REMOTE_ADDR": address})
+        assert answer.status_code == 200, ascii(address)
+        assert client.get("/session/devices").status_code == 200, ascii(address)
 
 
 HEADERS = ["HTTP_SEC_FETCH_MODE", "HTTP_REFERER", "HTTP_ACCEPT", "HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE"]
@@ -377,13 +374,13 @@ def test_a_since_that_is_no_time_is_a_400(app: Flask) -> None:
 
 
 def test_no_answer_to_noise_is_ever_a_500(app: Flask) -> None:
-    """A thousand requests of random make, from a seed that a failure can be repeated with."""
+    """Five hundred requests of random make, from a seed that a failure can be repeated with."""
     app.testing = False
     noise = random.Random(20260301)
     alice = signed_in(app, "alice")
     good = [value_of(alice, name) for name in (SHORT, LONG, DEVICE)]
     paths = [rule.rule.replace("<", "").replace(">", "") for rule in app.url_map.iter_rules()]
-    for number in range(1000):
+    for number in range(500):
         headers = {}
         for name in noise.sample(
             ["COOKIE", "AUTHORIZATION", "ORIGIN", "SEC_FETCH_SITE", "ACCEPT", "USER_AGENT", "HOST"], 3

@@ -181,12 +181,12 @@ def forged() -> str:
     return LongTokenSigner(["a key that is somebody else's"]).dump(first_token(new_id())[0])
 
 
-@pytest.mark.parametrize("value", [forged(), "", "garbage", "x" * 4000, "ü" * 175, '"; Domain=evil', "a=b"])
-def test_a_long_session_we_did_not_sign_is_none(site: Site, value: str) -> None:
+def test_a_long_session_we_did_not_sign_is_none(site: Site) -> None:
     stranger = site.app.test_client(use_cookies=False)
-    answer = site.ask(stranger, headers={"Cookie": f"{LONG}={value}"})
-    assert answer.facts == (401, [], [])
-    assert answer.said == []
+    for value in [forged(), "", "garbage", "x" * 4000, "ü" * 175, '"; Domain=evil', "a=b"]:
+        answer = site.ask(stranger, headers={"Cookie": f"{LONG}={value}"})
+        assert answer.facts == (401, [], [])
+        assert answer.said == []
     assert site.ask(site.alice).status == 200
 
 
@@ -257,16 +257,16 @@ def test_a_thief_who_came_first_is_out_as_soon_as_the_owner_comes(site: Site) ->
 # ---- a foreign origin
 
 
-@pytest.mark.parametrize("path", ["/protected", "/who", "/sign-in", "/sign-out", "/session/revoke-others"])
 @pytest.mark.parametrize("short", ["valid", "expired"])
-def test_a_foreign_page_is_refused_before_anything_is_read(site: Site, path: str, short: str) -> None:
+def test_a_foreign_page_is_refused_before_anything_is_read(site: Site, short: str) -> None:
     if short == "expired":
         site.clock.move(minutes=20)
     before = value_of(site.alice, LONG)
-    answer = site.ask(site.alice, path, "POST", headers=FOREIGN, data={"user": "mallory"})
-    assert answer.facts == (403, [], [])
-    assert answer.json["code"] == "csrf_rejected"
-    assert answer.said == []
+    for path in ["/protected", "/who", "/sign-in", "/sign-out", "/session/revoke-others"]:
+        answer = site.ask(site.alice, path, "POST", headers=FOREIGN, data={"user": "mallory"})
+        assert answer.facts == (403, [], [])
+        assert answer.json["code"] == "csrf_rejected"
+        assert answer.said == []
     assert value_of(site.alice, LONG) == before
     assert site.ask(site.alice).json["user_id"] == "alice"
 

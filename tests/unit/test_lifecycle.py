@@ -173,10 +173,10 @@ def test_the_ended_set_is_asked_for_once_an_interval(rules: Rules) -> None:
     ],
     ids=["none", "garbage", "empty", "forged", "many"],
 )
-def test_what_we_did_not_sign_is_nothing(rules: Rules, nothing: Presented) -> None:
-    rules.start()
-    with statements_of(rules.database.engine) as seen:
-        assert rules.lifecycle.resolve(nothing) == Anonymous()
+def test_what_we_did_not_sign_is_nothing(on_sqlite: Rules, nothing: Presented) -> None:
+    on_sqlite.start()
+    with statements_of(on_sqlite.database.engine) as seen:
+        assert on_sqlite.lifecycle.resolve(nothing) == Anonymous()
     assert seen == []
 
 
@@ -249,13 +249,13 @@ def test_a_spent_token_ends_the_session_for_both(rules: Rules) -> None:
     assert rules.store.history("alice")[0].other == Context("203.0.113.9", "Thief/1.0")
 
 
-def test_a_theft_ends_the_short_session_too_at_once(rules: Rules) -> None:
-    old, owners = stolen(rules)
-    rules.clock.move(MINUTE)
-    fresh = rules.refresh(owners)
-    rules.refresh(old)
+def test_a_theft_ends_the_short_session_too_at_once(on_sqlite: Rules) -> None:
+    old, owners = stolen(on_sqlite)
+    on_sqlite.clock.move(MINUTE)
+    fresh = on_sqlite.refresh(owners)
+    on_sqlite.refresh(old)
     with pytest.raises(InvalidShortSession) as caught:
-        rules.shorts.verify(fresh.short_token)
+        on_sqlite.shorts.verify(fresh.short_token)
     assert caught.value.code == "revoked"
 
 
@@ -269,10 +269,10 @@ def test_a_theft_is_signalled_once(rules: Rules) -> None:
     assert second == []
 
 
-def test_an_options_request_refreshes_nothing(rules: Rules) -> None:
-    token = a_child(rules)
-    with statements_of(rules.database.engine) as seen:
-        assert rules.refresh(token, may_refresh=False) == Anonymous()
+def test_an_options_request_refreshes_nothing(on_sqlite: Rules) -> None:
+    token = a_child(on_sqlite)
+    with statements_of(on_sqlite.database.engine) as seen:
+        assert on_sqlite.refresh(token, may_refresh=False) == Anonymous()
     assert seen == []
 
 
@@ -297,14 +297,14 @@ def test_a_refresh_is_not_and_the_same_jar_goes_on_afterwards(on_sqlite: Rules, 
 # ---- lifetimes
 
 
-def test_a_short_session_never_outlives_the_long_one(rules: Rules) -> None:
-    started = rules.start()
+def test_a_short_session_never_outlives_the_long_one(on_sqlite: Rules) -> None:
+    started = on_sqlite.start()
     token = token_of(started)
     for days in (6, 6, 6, 6, 5):
-        rules.clock.move(days=days)
-        token = token_of(rules.refresh(token))
-    rules.clock.at = started.long_expires_at - timedelta(minutes=3)
-    last = rules.refresh(token)
+        on_sqlite.clock.move(days=days)
+        token = token_of(on_sqlite.refresh(token))
+    on_sqlite.clock.at = started.long_expires_at - timedelta(minutes=3)
+    last = on_sqlite.refresh(token)
     assert last.short.expires_at == started.long_expires_at
     assert last.long_expires_at == started.long_expires_at
 
@@ -321,12 +321,12 @@ def test_a_refresh_puts_idleness_off_but_never_beyond_the_end(rules: Rules) -> N
         assert (session.expires_at, session.last_seen_at) == (ends, rules.clock.at)
 
 
-def test_a_token_kept_for_days_is_good_until_the_session_is_idle(rules: Rules) -> None:
-    parent, lost = promoted(rules)
-    rules.clock.move(days=6)
-    assert rules.refresh(parent).kind == "reopen"
-    rules.clock.move(days=6)
-    assert rules.refresh(lost).kind == "promote"
+def test_a_token_kept_for_days_is_good_until_the_session_is_idle(on_sqlite: Rules) -> None:
+    parent, lost = promoted(on_sqlite)
+    on_sqlite.clock.move(days=6)
+    assert on_sqlite.refresh(parent).kind == "reopen"
+    on_sqlite.clock.move(days=6)
+    assert on_sqlite.refresh(lost).kind == "promote"
 
 
 def test_a_clock_set_back_signs_nobody_out(rules: Rules) -> None:
@@ -339,28 +339,28 @@ def test_a_clock_set_back_signs_nobody_out(rules: Rules) -> None:
 # ---- keys
 
 
-def test_a_new_secret_key_keeps_every_session_alive(database_url: str) -> None:
-    old = rules_on(database_url)
+def test_a_new_secret_key_keeps_every_session_alive(sqlite_url: str) -> None:
+    old = rules_on(sqlite_url)
     started = old.start()
-    new = rules_on(database_url, old.clock, ("a new secret of the tests, longer", SECRET))
+    new = rules_on(sqlite_url, old.clock, ("a new secret of the tests, longer", SECRET))
     assert isinstance(new.lifecycle.resolve(presented(started)), Active)
     new.clock.move(MINUTE)
     child = token_of(new.refresh(token_of(started)))
-    alone = rules_on(database_url, old.clock, ("a new secret of the tests, longer",))
+    alone = rules_on(sqlite_url, old.clock, ("a new secret of the tests, longer",))
     alone.clock.move(MINUTE)
     assert isinstance(alone.refresh(child), Refreshed)
     assert alone.refresh(token_of(started)) == Anonymous()
 
 
-def test_the_key_alone_forges_nothing(rules: Rules) -> None:
+def test_the_key_alone_forges_nothing(on_sqlite: Rules) -> None:
     """Whoever has the key and the database's ids lacks the session's secret."""
-    started = rules.start()
+    started = on_sqlite.start()
     forged, _ = first_token(started.short.session_id or "")
-    rules.clock.move(MINUTE)
-    outcome = rules.refresh(LongTokenSigner([SECRET]).dump(forged))
+    on_sqlite.clock.move(MINUTE)
+    outcome = on_sqlite.refresh(LongTokenSigner([SECRET]).dump(forged))
     assert isinstance(outcome, Ended)
     assert outcome.reason == "missing"
-    assert session_of(rules, started).end_reason is None
+    assert session_of(on_sqlite, started).end_reason is None
 
 
 # ---- start
@@ -379,12 +379,12 @@ def test_a_start_costs_a_device_a_row_and_the_cap(rules: Rules) -> None:
     assert again.verbs == ["SELECT", "INSERT", "SELECT"]
 
 
-def test_a_start_says_so(rules: Rules) -> None:
-    with heard(rules.sender) as said:
-        started = rules.start(presented=Presented(ip="192.0.2.1", user_agent="Firefox"))
-        rules.start(presented=Presented(device=[started.device_token]))
+def test_a_start_says_so(on_sqlite: Rules) -> None:
+    with heard(on_sqlite.sender) as said:
+        started = on_sqlite.start(presented=Presented(ip="192.0.2.1", user_agent="Firefox"))
+        on_sqlite.start(presented=Presented(device=[started.device_token]))
     assert [name for name, _ in said] == ["session-started", "device-added", "session-started"]
-    session = session_of(rules, started)
+    session = session_of(on_sqlite, started)
     assert said[0][1] == said[1][1] == {
         "user_id": "alice",
         "session_id": session.session_id,
@@ -418,44 +418,44 @@ def test_the_cap_ends_the_least_recently_seen(database_url: str) -> None:
     assert isinstance(rules.lifecycle.resolve(presented(second)), Ended)
 
 
-def test_claims_that_do_not_fit_are_refused_before_anything_is_written(rules: Rules) -> None:
-    first = rules.start()
-    with statements_of(rules.database.engine) as seen, pytest.raises(ValueError, match="largest claim is 'b'"):
-        rules.start(presented=presented(first), claims={"a": 1, "b": "x" * 4000})
+def test_claims_that_do_not_fit_are_refused_before_anything_is_written(on_sqlite: Rules) -> None:
+    first = on_sqlite.start()
+    with statements_of(on_sqlite.database.engine) as seen, pytest.raises(ValueError, match="largest claim is 'b'"):
+        on_sqlite.start(presented=presented(first), claims={"a": 1, "b": "x" * 4000})
     assert [verb for verb in seen.verbs if verb != "SELECT"] == []
-    assert isinstance(rules.lifecycle.resolve(presented(first)), Active)
+    assert isinstance(on_sqlite.lifecycle.resolve(presented(first)), Active)
 
 
 @pytest.mark.parametrize("amr", [["a b"], [""], ["a\n"], ["x" * 256], [5], [None], ["ok", "no ok"]])
-def test_methods_that_are_no_words_are_refused(rules: Rules, amr: Any) -> None:
+def test_methods_that_are_no_words_are_refused(on_sqlite: Rules, amr: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
-        rules.start(amr=amr)
-    assert rules.overview.stats()["live_sessions"] == 0
+        on_sqlite.start(amr=amr)
+    assert on_sqlite.overview.stats()["live_sessions"] == 0
 
 
 @pytest.mark.parametrize(
     ("given", "kept"), [((), ()), ("pwd", ("pwd",)), (["pwd", "otp"], ("pwd", "otp")), ({"hwk": 1}, ("hwk",))]
 )
-def test_methods_are_kept_through_every_refresh(rules: Rules, given: Any, kept: tuple[str, ...]) -> None:
-    started = rules.start(amr=given)
-    rules.clock.move(MINUTE)
-    assert started.short.amr == rules.refresh(token_of(started)).short.amr == kept
+def test_methods_are_kept_through_every_refresh(on_sqlite: Rules, given: Any, kept: tuple[str, ...]) -> None:
+    started = on_sqlite.start(amr=given)
+    on_sqlite.clock.move(MINUTE)
+    assert started.short.amr == on_sqlite.refresh(token_of(started)).short.amr == kept
 
 
-def test_claims_given_at_the_start_stay_and_loaded_ones_are_fresh(rules: Rules) -> None:
+def test_claims_given_at_the_start_stay_and_loaded_ones_are_fresh(on_sqlite: Rules) -> None:
     roles = iter(["reader", "writer"])
-    rules.loaders.claims = lambda user_id: {"role": next(roles), "of": user_id}
-    started = rules.start(claims={"plan": "pro", "role": "none"})
-    rules.clock.move(MINUTE)
-    refreshed = rules.refresh(token_of(started))
+    on_sqlite.loaders.claims = lambda user_id: {"role": next(roles), "of": user_id}
+    started = on_sqlite.start(claims={"plan": "pro", "role": "none"})
+    on_sqlite.clock.move(MINUTE)
+    refreshed = on_sqlite.refresh(token_of(started))
     assert started.short.claims == {"plan": "pro", "role": "reader", "of": "alice"}
     assert refreshed.short.claims == {"plan": "pro", "role": "writer", "of": "alice"}
 
 
-def test_the_time_of_signing_in_does_not_move(rules: Rules) -> None:
-    started = rules.start()
-    rules.clock.move(MINUTE)
-    assert rules.refresh(token_of(started)).short.auth_time == NOON
+def test_the_time_of_signing_in_does_not_move(on_sqlite: Rules) -> None:
+    started = on_sqlite.start()
+    on_sqlite.clock.move(MINUTE)
+    assert on_sqlite.refresh(token_of(started)).short.auth_time == NOON
 
 
 # ---- end
@@ -472,37 +472,37 @@ def test_an_end_is_one_update(rules: Rules) -> None:
 
 
 @pytest.mark.parametrize("only", ["short", "long"])
-def test_either_cookie_is_enough_to_end_it(rules: Rules, only: str) -> None:
-    started = rules.start()
+def test_either_cookie_is_enough_to_end_it(on_sqlite: Rules, only: str) -> None:
+    started = on_sqlite.start()
     all_of_it = presented(started)
-    rules.lifecycle.end(Presented(**{only: getattr(all_of_it, only)}))
-    assert session_of(rules, started).end_reason == "signed_out"
+    on_sqlite.lifecycle.end(Presented(**{only: getattr(all_of_it, only)}))
+    assert session_of(on_sqlite, started).end_reason == "signed_out"
 
 
-def test_a_short_session_that_ran_out_ends_nothing(rules: Rules) -> None:
-    started = rules.start()
-    rules.clock.move(minutes=16)
-    with statements_of(rules.database.engine) as seen:
-        rules.lifecycle.end(Presented(short=[started.short_token]))
+def test_a_short_session_that_ran_out_ends_nothing(on_sqlite: Rules) -> None:
+    started = on_sqlite.start()
+    on_sqlite.clock.move(minutes=16)
+    with statements_of(on_sqlite.database.engine) as seen:
+        on_sqlite.lifecycle.end(Presented(short=[started.short_token]))
     assert seen == []
 
 
-def test_nothing_forged_ends_anything(rules: Rules) -> None:
-    rules.start()
-    with statements_of(rules.database.engine) as seen:
-        rules.lifecycle.end(Presented(short=["x.y.z"], long=[FORGED]))
+def test_nothing_forged_ends_anything(on_sqlite: Rules) -> None:
+    on_sqlite.start()
+    with statements_of(on_sqlite.database.engine) as seen:
+        on_sqlite.lifecycle.end(Presented(short=["x.y.z"], long=[FORGED]))
     assert seen == []
 
 
 # ---- the app's users
 
 
-def test_a_user_the_app_no_longer_knows_is_not_refreshed(rules: Rules) -> None:
-    started = rules.start()
-    rules.loaders.user_exists = lambda user_id: False
-    rules.clock.move(MINUTE)
-    assert rules.refresh(token_of(started)) == Ended(started.short.session_id or "", "user_disabled")
-    assert session_of(rules, started).end_reason == "user_disabled"
+def test_a_user_the_app_no_longer_knows_is_not_refreshed(on_sqlite: Rules) -> None:
+    started = on_sqlite.start()
+    on_sqlite.loaders.user_exists = lambda user_id: False
+    on_sqlite.clock.move(MINUTE)
+    assert on_sqlite.refresh(token_of(started)) == Ended(started.short.session_id or "", "user_disabled")
+    assert session_of(on_sqlite, started).end_reason == "user_disabled"
 
 
 # ---- what is kept
@@ -516,8 +516,8 @@ def test_a_user_the_app_no_longer_knows_is_not_refreshed(rules: Rules) -> None:
         ({"STORE_USER_AGENT": False}, ("192.0.2.1", None)),
     ],
 )
-def test_address_and_user_agent_can_each_be_switched_off(settings: Any, kept: Any, database_url: str) -> None:
-    rules = rules_on(database_url, **settings)
+def test_address_and_user_agent_can_each_be_switched_off(settings: Any, kept: Any, sqlite_url: str) -> None:
+    rules = rules_on(sqlite_url, **settings)
     started = rules.start(presented=Presented(ip="192.0.2.1", user_agent="Firefox"))
     rules.clock.move(MINUTE)
     rules.refresh(token_of(started), ip="192.0.2.1", user_agent="Firefox")
@@ -533,13 +533,13 @@ def test_every_reason_to_end_fits_its_column(rules: Rules) -> None:
         assert session_of(rules, started).end_reason == reason
 
 
-def test_an_ended_session_is_refused_as_bearer_too(rules: Rules) -> None:
-    started = rules.start()
-    rules.overview.revoke_user("alice", "revoked")
+def test_an_ended_session_is_refused_as_bearer_too(on_sqlite: Rules) -> None:
+    started = on_sqlite.start()
+    on_sqlite.overview.revoke_user("alice", "revoked")
     with pytest.raises(InvalidShortSession) as caught:
-        rules.shorts.verify(started.short_token)
+        on_sqlite.shorts.verify(started.short_token)
     assert caught.value.code == "revoked"
-    assert rules.shorts.bearer(started.short_token) == Anonymous("revoked", "its session has been ended")
+    assert on_sqlite.shorts.bearer(started.short_token) == Anonymous("revoked", "its session has been ended")
 
 
 def test_what_was_presented_is_not_shown() -> None:
@@ -555,10 +555,10 @@ def test_of_two_cookies_of_one_name_the_good_one_serves(rules: Rules, order: int
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_dead_session_beside_a_living_one_does_no_harm(rules: Rules, order: int) -> None:
-    dead, living = rules.start("bob"), rules.start("alice")
-    rules.overview.revoke_user("bob", "revoked")
-    rules.clock.move(MINUTE)
-    outcome = rules.lifecycle.resolve(Presented(long=[token_of(dead), token_of(living)][::order]))
+def test_a_dead_session_beside_a_living_one_does_no_harm(on_sqlite: Rules, order: int) -> None:
+    dead, living = on_sqlite.start("bob"), on_sqlite.start("alice")
+    on_sqlite.overview.revoke_user("bob", "revoked")
+    on_sqlite.clock.move(MINUTE)
+    outcome = on_sqlite.lifecycle.resolve(Presented(long=[token_of(dead), token_of(living)][::order]))
     assert isinstance(outcome, Refreshed)
     assert outcome.short.user_id == "alice"
