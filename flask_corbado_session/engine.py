@@ -45,6 +45,7 @@ class Database:
         self._engine: Engine | None = None
         self._lock = threading.Lock()
         self._impatient = threading.local()
+        """``until`` when the thread that waited in vain does not wait again."""
 
     @property
     def engine(self) -> Engine:
@@ -54,6 +55,10 @@ class Database:
                 if self._engine is None:
                     self._engine = self._make()
         return self._engine
+
+    def begin_request(self) -> None:
+        """What this thread does next is a request of its own, and may wait anew."""
+        self._impatient.until = 0.0
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a connection in autocommit: each statement is its own short transaction.

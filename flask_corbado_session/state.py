@@ -99,6 +99,8 @@ def app_state() -> AppState:
 def new_exchange(environ: dict[str, Any], state: AppState) -> Exchange:
     """Open the exchange of a request; an app mounted in another one has its own."""
     exchange = environ[_EXCHANGE] = Exchange(state, environ)
+    if state.rows is not None:
+        state.rows.database.begin_request()
     return exchange
 
 
