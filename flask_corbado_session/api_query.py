@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_, case, func, select
+from sqlalchemy import ColumnElement, Row, Table, and_, case, func, select, true
 
 from .engine import Database
 from .operator_filter import read_time
@@ -111,7 +111,7 @@ def _number(name: str, text: str, largest: int) -> int:
 def answer(database: Database, table: Table, query: Query, now: int) -> Answer:
     """The sessions asked for. Three statements: which, how many, and what they are."""
     columns = _columns(table, now)
-    wanted = and_(*(_OPERATORS[word](columns[field], value) for field, word, value in query.filters))
+    wanted = and_(true(), *(_OPERATORS[word](columns[field], value) for field, word, value in query.filters))
     by = [columns[query.sort], table.c.id] if query.sort != "ID" else [table.c.id]
     order = [column.desc() if query.descending else column.asc() for column in by]
     offset = (query.page - 1) * query.page_size
