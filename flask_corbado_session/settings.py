@@ -129,8 +129,15 @@ def _samesite(value: Any) -> str:
 
 
 def _url_prefix(value: Any) -> str:
-    if not isinstance(value, str) or not value.startswith("/") or value.endswith("/") or not value.isprintable():
+    is_path = isinstance(value, str) and value.startswith("/") and not value.startswith("//") and value.isprintable()
+    if not is_path or value.endswith("/") or set(value) & set("<>?#\\ "):
         raise ValueError('a path such as "/session" that begins, and does not end, with a slash')
+    return str(value)
+
+
+def _view(value: Any) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable() or "://" in value or value.startswith("//"):
+        raise ValueError('an endpoint such as "auth.sign_in", or a path such as "/sign-in"')
     return value
 
 
@@ -193,8 +200,8 @@ _RULES: dict[str, Rule] = {
     "long_cookie": (None, _optional(_cookie_name)),
     "device_cookie": (None, _optional(_cookie_name)),
     "url_prefix": ("/session", _optional(_url_prefix)),
-    "login_view": (None, _optional(_text)),
-    "reauth_view": (None, _optional(_text)),
+    "login_view": (None, _optional(_view)),
+    "reauth_view": (None, _optional(_view)),
     "cors_origins": ((), _origins),
     "trusted_origins": ((), _origins),
     "store_ip": (True, _flag),

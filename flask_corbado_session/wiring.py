@@ -92,6 +92,13 @@ def _secret_keys(app: Flask) -> list[str | bytes]:
             "and keep it out of the source"
         )
     fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
+    if not isinstance(fallbacks, (list, tuple)) or not all(
+        isinstance(each, (str, bytes)) and each for each in fallbacks
+    ):
+        # one text would be taken for a list of its letters, each of them a key that anybody can guess
+        raise SettingsError("SECRET_KEY_FALLBACKS must be a list of former SECRET_KEYs, or None")
+    if any(map(weakness, fallbacks)) and not (app.debug or app.testing):
+        raise SettingsError("SECRET_KEY_FALLBACKS holds a key that anybody can guess: remove it")
     return [secret, *fallbacks]
 
 

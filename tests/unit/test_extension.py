@@ -143,6 +143,29 @@ def test_none_at_all_is_enough_for_nothing(mode: str) -> None:
         wired(SECRET_KEY=None, **{mode: True})
 
 
+@pytest.mark.parametrize(
+    "fallbacks", ["the old key of this app, long enough", b"the old key", 5, {"a": 1}, [None], [""], [5]]
+)
+@pytest.mark.parametrize("testing", [True, False])
+def test_former_keys_are_a_list(fallbacks: Any, testing: bool) -> None:
+    """One text was taken for a list of its letters, and whoever signed with one of them was let in."""
+    with pytest.raises(SettingsError, match=r"^SECRET_KEY_FALLBACKS must be a list of former SECRET_KEYs"):
+        wired(SECRET_KEY_FALLBACKS=fallbacks, TESTING=testing)
+
+
+@pytest.mark.parametrize("weak", ["dev", "short", "changeme"])
+def test_a_weak_former_key_stops_an_app_in_production(weak: str) -> None:
+    for mode in ({"TESTING": True}, {"DEBUG": True}):
+        wired(SECRET_KEY_FALLBACKS=[SECRET_KEY, weak], **mode)
+    with pytest.raises(SettingsError, match=r"^SECRET_KEY_FALLBACKS holds a key that anybody can guess"):
+        wired(SECRET_KEY_FALLBACKS=[SECRET_KEY, weak])
+
+
+@pytest.mark.parametrize("fallbacks", [None, [], (), [SECRET_KEY], (SECRET_KEY.encode(),)])
+def test_a_strong_former_key_is_none_to_worry_about(fallbacks: Any) -> None:
+    wired(SECRET_KEY_FALLBACKS=fallbacks)
+
+
 def test_a_strong_one_may_be_bytes() -> None:
     wired(SECRET_KEY=SECRET_KEY.encode())
 

@@ -153,7 +153,9 @@ def test_an_optional_setting_may_be_none(name: str) -> None:
     read(**{name: None})
 
 
-TEXTS = ["ISSUER", "AUDIENCE", "KEYS_FILE", "LOGIN_VIEW", "REAUTH_VIEW", "API_SECRET", "PROJECT_ID"]
+TEXTS = ["ISSUER", "AUDIENCE", "KEYS_FILE", "API_SECRET", "PROJECT_ID"]
+NO_VIEW = ["", 5, "a\nb", "https://auth.example.com/sign-in", "//auth.example.com/sign-in", b"/sign-in"]
+NO_PREFIX = ["session", "/", "/a/", "", 5, "/a\n", "https://a", "//a", "/<user>", "/a?b", "/a#b", "/a b", "/a\\b"]
 NO_TEXT = ["", 5, True, [], "a\nb", "a\0b", b"text"]
 NO_URL = [
     "",
@@ -183,7 +185,8 @@ BAD: list[tuple[str, Any, str]] = [
     *((name, wrong, "a cookie name of letters") for name in ("SHORT_COOKIE", "LONG_COOKIE") for wrong in NO_NAME),
     *(("MAX_SESSIONS_PER_USER", wrong, "from 1 to 10000") for wrong in (0, -1, 10_001, 5.0, "5", True, None)),
     *(("COOKIE_SAMESITE", wrong, '"Lax", "Strict" or "None"') for wrong in ("lax", None, True, "", ["Lax"])),
-    *(("URL_PREFIX", wrong, "a path such as") for wrong in ("session", "/", "/a/", "", 5, "/a\n", "https://a")),
+    *(("URL_PREFIX", wrong, "a path such as") for wrong in NO_PREFIX),
+    *((name, wrong, "or a path such as") for name in ("LOGIN_VIEW", "REAUTH_VIEW") for wrong in NO_VIEW),
     *(("COOKIE_DOMAIN", wrong, "a host name") for wrong in NO_DOMAIN),
 ]  # fmt: skip
 
