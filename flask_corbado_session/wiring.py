@@ -86,7 +86,8 @@ def _secret_keys(app: Flask) -> list[str | bytes]:
     """``SECRET_KEY`` first, then the fallbacks; a weak one stops an app that is neither debugged nor tested."""
     secret = app.config.get("SECRET_KEY")
     weak = weakness(secret)
-    if weak is not None and (not secret or not (app.debug or app.testing)):
+    is_key = isinstance(secret, (str, bytes)) and secret
+    if weak is not None and (not is_key or not (app.debug or app.testing)):
         raise SettingsError(
             f"SECRET_KEY {weak}; make one with `python -c 'import secrets; print(secrets.token_hex())'` "
             "and keep it out of the source"

@@ -138,9 +138,11 @@ def test_a_weak_one_is_enough_to_debug_and_to_test_with(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["DEBUG", "TESTING"])
-def test_none_at_all_is_enough_for_nothing(mode: str) -> None:
-    with pytest.raises(SettingsError, match="SECRET_KEY is not set"):
-        wired(SECRET_KEY=None, **{mode: True})
+@pytest.mark.parametrize(("secret", "why"), [(None, "not set"), ("", "not set"), (12345, "neither text nor bytes")])
+def test_what_is_no_key_is_enough_for_nothing(mode: str, secret: Any, why: str) -> None:
+    """``FLASK_SECRET_KEY=12345`` in the environment is a number."""
+    with pytest.raises(SettingsError, match=f"SECRET_KEY is {why}"):
+        wired(SECRET_KEY=secret, **{mode: True})
 
 
 @pytest.mark.parametrize(
