@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, text
 
+from flask_corbado_session.tables import Tables
+
 DAY = 86_400_000
 REASONS = ("signed_out", "signed_out", "signed_out", "revoked", "operator", "superseded", "user_disabled", "limit")
 BROWSERS = ("Chrome", "Safari", "Firefox", "Edge", "Samsung Internet")
@@ -32,15 +34,29 @@ _WORDS = {
 }
 
 
-def fill(engine: Engine, sessions: int, now: int) -> None:
-    """Put that many sessions, two fifths as many devices, into the empty tables; ``now`` in milliseconds."""
+_HASTE = {
+    "postgresql": ("SET LOCAL session_replication_role = replica", "SET LOCAL maintenance_work_mem = '256MB'"),
+    "sqlite": ("PRAGMA cache_size = -500000", "PRAGMA synchronous = OFF"),
+}
+"""What speeds up the filling: no foreign key is checked, row by row."""
+
+
+def fill(engine: Engine, tables: Tables, sessions: int, now: int) -> None:
+    """Put that many sessions, two fifths as many devices, into the empty tables; ``now`` in milliseconds.
+
+    The indexes are made afterwards, which is many times faster.
+    """
     kind = engine.dialect.name
+    indexes = [index for table in (tables.session, tables.device) for index in table.indexes]
     with engine.begin() as connection:
-        if kind == "sqlite":
-            connection.execute(text("PRAGMA cache_size = -500000"))
-            connection.execute(text("PRAGMA synchronous = OFF"))
+        for statement in _HASTE[kind]:
+            connection.execute(text(statement))
+        for index in indexes:
+            index.drop(connection)
         connection.execute(text(_devices(kind, sessions * 2 // 5, now)))
         connection.execute(text(_sessions(kind, sessions, now)))
+        for index in indexes:
+            index.create(connection)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE" if kind == "sqlite" else "VACUUM ANALYZE"))
 
