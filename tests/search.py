@@ -97,12 +97,17 @@ def search(scheme: Scheme, world: World, oldest: int, row: Held = NEW) -> Found:
     """Explore to the fixpoint, or to the first THEFT. A row older than ``oldest`` ticks is as good as that old."""
     first = named_anew(State(row, (), Kept(Token(1, 1, 0)), (), (), ()))
     came: dict[State, tuple[State, str] | None] = {first: None}
+    met: set[State] = set()
+    """As they came, to spare naming most of them."""
     todo = deque([first])
     while todo:
         state = todo.popleft()
         for what, after in moves(state, scheme, world, oldest):
             if after is None:
                 return Found(len(came), (*_way(came, state), what))
+            if after in met:
+                continue
+            met.add(after)
             after = named_anew(after)
             if after not in came:
                 came[after] = state, what
@@ -210,7 +215,8 @@ def named_anew(s: State) -> State:
         if t is None:
             return of
         # a parent that nobody knows any more is nobody's parent
-        return of._replace(token=Token(gens[t.gen], name(t.ident), name(t.pid) if t.pid in alive else -2))
+        pid = name(t.pid) if t.pid in alive else -2
+        return Kept(Token(gens[t.gen], name(t.ident), pid), of.valid, of.age)
 
     def order(of: Kept) -> tuple[Any, ...]:
         t = of.token
