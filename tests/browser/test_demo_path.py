@@ -225,16 +225,17 @@ def test_signing_out_leads_home_and_takes_the_session_along(ada: Person) -> None
 def test_going_back_after_signing_out_shows_nothing_protected(
     browser_type: BrowserType, browser_type_launch_args: dict[str, Any], site: Server
 ) -> None:
-    """People's browsers keep whole pages to go back to, ``no-store`` or not; Playwright's do when told."""
+    """People's browsers keep whole pages to go back to, ``no-store`` or not; Playwright's do when told. Chromium did
+    with the first page after a sign-in, three times out of four."""
     with browser_type.launch(**browser_type_launch_args, ignore_default_args=[KEEPS_NO_PAGES]) as browser:
-        person, email = Person(browser.new_context(), site.origin()), f"back-{uuid4()}@example.com"
-        person.open("/nowhere")
-        person.sign_up(email)
-        person.open("/account")
-        person.press("Sign out")
-        shown = [person.go_back() for _ in range(4)]
-        assert shown == ["/sign-in?next=/account", "/sign-in?next=/dashboard", "/sign-up", "/nowhere"]
-        assert not person.sees(email)
+        for path, part in [("/account", "header.bar"), ("/session/devices", "main")]:
+            person = Person(browser.new_context(), site.origin())
+            person.open("/nowhere")
+            person.sign_up(f"back-{uuid4()}@example.com")
+            person.open(path)
+            person.press("Sign out", within=person.page.locator(part))
+            shown = [person.go_back() for _ in range(4)]
+            assert shown == [f"/sign-in?next={path}", "/sign-in?next=/dashboard", "/sign-up", "/nowhere"]
 
 
 # ---- by keyboard
