@@ -25,7 +25,7 @@ from .tables import Tables
 Action = Literal["revoke_session", "revoke_device", "revoke_user", "revoke_before"]
 BATCH = 500
 """Sessions ended by one statement: few enough that nobody who signs in waits for it."""
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds that one request goes on ending sessions; the next one goes on from there."""
 
 

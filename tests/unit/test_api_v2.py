@@ -16,7 +16,7 @@ from flask_corbado_session import api_query, attempts
 from flask_corbado_session.attempts import network_of
 from flask_corbado_session.clock import from_ms
 from flask_corbado_session.testing import move_clock, signed_in
-from tests.app import make_app, rows_of, statements
+from tests.app import make_app, rows_of, state_of, statements
 from tests.operators import add_device, add_sessions, live_ids, now_of, recorded
 
 PROJECT, SECRET = "pro-1234", "corbado1_of_the_tests_alone"
@@ -387,3 +387,15 @@ def test_with_the_database_down_it_is_503(sqlite_url: str) -> None:
     answer = app.test_client().get(SESSIONS, auth=RIGHT)
     refused(answer, 503, "session_store_unavailable")
     assert answer.headers["Retry-After"]
+
+
+def test_the_networks_that_failed_longest_ago_are_forgotten_first(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "_REMEMBERED", 2)
+    failed = attempts.FailedAttempts(state_of(make_app(sqlite_url)[0]).clock)
+    for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+        for _ in range(attempts.LIMIT):
+            failed.note(address)
+    waits = [failed.wait(address) > 0 for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3")]
+    assert waits == [False, True, True]
