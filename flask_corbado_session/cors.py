@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from .current import SHARED_ENDPOINTS
+from .incoming import SHARED_ENDPOINTS
 
 _MAX_AGE = 600
 

@@ -10,15 +10,13 @@ from typing import Any, NamedTuple, TypeVar
 from flask import jsonify, redirect, render_template, request, url_for
 
 from .current import current_session
-from .freshness import stale_refusal
+from .freshness import RECENT, stale_refusal
 from .guards import login_required
 from .problems import BadRequestProblem, SessionNotFound, is_navigation
 from .records import Device, LongSession
 from .state import EXTENSION, app_state
 
 T = TypeVar("T")
-RECENT = 15 * 60
-"""Seconds for which a sign-in is recent enough to end other sessions."""
 DEVICES_A_PAGE = 20
 SESSIONS_A_CARD = 10
 """How many of a device's sessions stand on its card; all of them on a page of their own, 50 at a time."""

@@ -11,19 +11,17 @@ from flask import Blueprint, Flask, current_app, has_request_context, request, u
 from flask_sqlalchemy import SQLAlchemy
 
 from . import cli, cookies, operator_views, views, wiring, words
-from .current import (
+from .current import current_session, current_user, load_user
+from .guards import logout_user
+from .incoming import (
     bearer_token,
     check_origin,
-    current_session,
     current_short,
-    current_user,
     exempt_from_origin_check,
     found_or_503,
-    load_user,
     presented_tokens,
     refresh,
 )
-from .guards import logout_user
 from .lifecycle import Loaders
 from .notices import Notice, tell
 from .origin import safe_next

@@ -9,21 +9,16 @@ from typing import Any, TypeVar, overload
 from flask import redirect
 
 from . import resume
-from .current import (
-    bearer_token,
-    check_origin,
-    find_outcome,
-    presented_tokens,
-    refuse,
-    unavailable,
-    view_url,
-    way_back,
-)
 from .errors import StoreUnavailable
 from .guards import guard, refusal
+from .incoming import bearer_token, check_origin, find_outcome, presented_tokens, unavailable
 from .problems import InsufficientAuthentication, is_navigation
 from .records import Active, Refreshed, ShortSession, Started
+from .refusal import refuse, view_url, way_back
 from .state import Exchange, current_exchange
+
+RECENT = 15 * 60
+"""Seconds for which a sign-in is recent enough to end other sessions, where ``REAUTH_VIEW`` is set."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from flask import current_app, has_request_context
 
-from .current import bearer_token, check_origin, find_outcome, presented_tokens, unauthenticated, unavailable
 from .errors import StoreUnavailable
+from .incoming import bearer_token, check_origin, find_outcome, presented_tokens, unavailable
 from .problems import LogoutIncomplete
 from .records import Active, Anonymous, Ended, Refreshed, SignedOut, Started
+from .refusal import unauthenticated
 from .state import NOT_LOADED, Exchange, current_exchange
 from .tables import USER_ID_LENGTH
 

@@ -12,8 +12,9 @@ from flask import current_app, render_template, request
 from itsdangerous import BadData, URLSafeSerializer
 
 from .clock import from_ms, to_ms
-from .current import current_session, unavailable
+from .current import current_session
 from .errors import StoreUnavailable, UnknownSession
+from .incoming import unavailable
 from .long_token import is_id
 from .operator_chart import DailyNumbers
 from .operator_filter import term

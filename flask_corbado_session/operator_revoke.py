@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from .clock import from_ms
 from .current import current_session
 from .errors import UnknownSession
-from .freshness import stale_refusal
+from .freshness import RECENT, stale_refusal
 from .guards import user_id_of
 from .long_token import is_id
 from .operator_filter import Filter, read_time
@@ -21,9 +21,6 @@ from .origin import safe_next
 from .problems import BadRequestProblem
 from .records import SignedOut
 from .state import app_state, current_exchange
-
-RECENT = 15 * 60
-"""Seconds for which a sign-in is recent enough to end other people's sessions, where ``REAUTH_VIEW`` is set."""
 
 Kind = Literal["session", "device", "user", "before"]
 KINDS: tuple[Kind, ...] = ("session", "device", "user", "before")

@@ -9,22 +9,22 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 
 from . import api_v2, cors, device_views, well_known
-from .current import (
+from .current import current_session
+from .device_views import iso
+from .guards import login_required, logout_user
+from .incoming import (
     SHARED_ENDPOINTS,
     bearer_token,
     check_origin,
-    current_session,
     find_outcome,
     found_or_503,
     presented_tokens,
     refresh,
-    refusal_of,
 )
-from .device_views import iso
-from .guards import login_required, logout_user
 from .origin import is_same_host, safe_next
 from .problems import BadRequestProblem, LinkSpent, NothingToResume, is_navigation
 from .records import Active, Refreshed, ShortSession
+from .refusal import refusal_of
 from .resume import recall
 from .state import EXTENSION, AppState, app_state, current_exchange
 

@@ -22,7 +22,7 @@ FLOORS = {
     " store rotation ended_set remote remote_keys attempts",
     3: "short_sessions dead_sessions notices lifecycle overview verifier"
     " operator_scan operator_filter operator_store operator_chart operator_log api_query",
-    4: "origin state problems resume current cookies guards freshness words",
+    4: "origin state problems incoming refusal resume current cookies guards freshness words",
     5: "views device_views cors well_known cli keys_cli checks operator_panel operator_views operator_revoke api_v2",
     6: "wiring extension",
     7: "testing __init__",
