@@ -16,7 +16,7 @@ from tests.browser.servers import Server
 
 LAPTOP = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
 PATIENCE = 2.0
-"""Seconds a revoked session may be served: one by the promise, one for a busy machine."""
+"""Seconds during which a revoked session may be served: one by the promise, one for a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,13 @@ def phone(new_context: CreateContextCallback, workers: tuple[Server, Server], la
 
 
 def seconds_until_out(person: Person) -> float:
-    """How long a browser is served on, which asks again and again."""
+    """When a browser that asks again and again had to ask, not to be served any more."""
     began = time.monotonic()
-    while person.reaches("/dashboard"):
-        assert time.monotonic() - began < PATIENCE
-    return time.monotonic() - began
+    while True:
+        asked_after = time.monotonic() - began
+        if not person.reaches("/dashboard"):
+            return asked_after
+        assert asked_after < PATIENCE, "it is served on"
 
 
 def test_both_devices_stand_there_by_name_and_this_one_is_marked(laptop: Person, phone: Person) -> None:
@@ -73,7 +75,7 @@ def test_before_anything_ends_the_page_asks(laptop: Person, phone: Person) -> No
 def test_a_revoked_device_is_out_within_a_second_in_the_other_process(laptop: Person, phone: Person) -> None:
     laptop.devices()
     laptop.end("Sign out Safari on iPhone")
-    assert seconds_until_out(phone) < PATIENCE
+    assert seconds_until_out(phone) <= PATIENCE
     assert phone.at == "/sign-in?next=/dashboard"
     assert laptop.devices() == ["Chrome on Linux This device"]
     ended = " ".join((laptop.page.locator(".corbado-history li").text_content() or "").split())
@@ -97,7 +99,7 @@ def test_a_revoked_browser_keeps_its_cookies_and_may_sign_in_again(laptop: Perso
 def test_signing_out_everywhere_else_leaves_this_browser_in(laptop: Person, phone: Person) -> None:
     phone.devices()
     phone.end("Sign out everywhere else")
-    assert seconds_until_out(laptop) < PATIENCE
+    assert seconds_until_out(laptop) <= PATIENCE
     assert phone.devices() == ["Safari on iPhone This device"]
     assert phone.page.get_by_text("Sign out everywhere else").count() == 0
 
@@ -107,7 +109,7 @@ def test_a_new_password_signs_out_everywhere_else(laptop: Person, phone: Person)
     laptop.page.get_by_label("Current password").fill(PASSWORD)
     laptop.page.get_by_label("New password").fill("quite another one")
     laptop.press("Change it")
-    assert seconds_until_out(phone) < PATIENCE
+    assert seconds_until_out(phone) <= PATIENCE
     assert laptop.reaches("/dashboard")
 
 
