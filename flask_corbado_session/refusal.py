@@ -58,12 +58,16 @@ def view_url(view: str, **values: Any) -> str:
     return f"{view}{'&' if '?' in view else '?'}{query}" if query else view
 
 
+def asked_path() -> str:
+    """The path and query of this request as they were sent: "/a%3Fb" is not "/a?b"."""
+    path, query = quote(request.script_root + request.path, _PATH), request.query_string.decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
 def way_back() -> str | None:
     """The path asked for; a POST can't be repeated, so the page it was sent from."""
     if request.method in ("GET", "HEAD"):
-        path = quote(request.script_root + request.path, _PATH)  # as it was sent: "/a%3Fb" is not "/a?b"
-        query = request.query_string.decode("latin-1")
-        return safe_next(f"{path}?{query}" if query else path)
+        return safe_next(asked_path())
     referer = request.referrer or ""
     if not is_same_host(referer, request.host):
         return None

@@ -19,6 +19,7 @@ from flask import current_app, request, url_for
 from werkzeug.wrappers import Response
 
 from .records import ShortSession
+from .refusal import asked_path
 from .state import EXTENSION, Exchange, current_exchange
 
 COOKIE = "cbo_resume"
@@ -43,8 +44,7 @@ def remember(exchange: Exchange, short: ShortSession | None, answer: Response) -
     is_form = request.method == "POST" and request.mimetype == "application/x-www-form-urlencoded"
     if short is None or settings.url_prefix is None or not is_form:
         return None
-    path = request.script_root + request.full_path.removesuffix("?")
-    body = json.dumps([short.user_id, path, list(request.form.items(multi=True))]).encode()
+    body = json.dumps([short.user_id, asked_path(), list(request.form.items(multi=True))]).encode()
     value = _fernet().encrypt_at_time(zlib.compress(body), _seconds(exchange)).decode()
     if len(value) > SIZE_LIMIT:
         return None
