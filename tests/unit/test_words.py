@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from jinja2.ext import extract_from_ast
 from markupsafe import Markup
 
 from flask_corbado_session import words
@@ -144,6 +146,18 @@ def test_a_translation_is_text_unless_the_app_chose_new_style(app: Flask) -> Non
         shown = app.jinja_env.from_string("{{ corbado_session_text('Sign out') }}").render()
         assert shown == "Abmelden &amp; &lt;gehen&gt;"
         assert words.text("on %(device)s", device=Markup("<i>x</i>")) == "&lt;b&gt;auf&lt;/b&gt; <i>x</i>"
+
+
+def test_the_texts_of_the_templates_are_found_by_who_extracts_messages(app: Flask) -> None:
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    found: set[object] = set()
+    for template in ("devices", "device", "ended", "macros", "disown", "resume", "error"):
+        source = (Path(words.__file__).parent / "templates" / "corbado_session" / f"{template}.html").read_text()
+        extracted = extract_from_ast(app.jinja_env.parse(source))
+        messages = [message for _, name, message in extracted if name == "_"]
+        assert messages
+        found |= {message[0] if isinstance(message, tuple) else message for message in messages}
+    assert {"Sign out everywhere else", "%(count)s sessions", "Thank you. Go on?", "Was this you?"} <= found
 
 
 # ---- places
