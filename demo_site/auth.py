@@ -59,15 +59,6 @@ def sign_out() -> ResponseReturnValue:
     return redirect(url_for("pages.home", notice="signed-out"), 303)
 
 
-@blueprint.after_app_request
-def forget_pages(response: Response) -> Response:
-    """Have the browser drop the pages it keeps for going back. Chromium keeps the first one after a sign-in whole,
-    ``no-store`` or not, and showed it to whoever went back after the sign-out."""
-    if request.endpoint in ("auth.sign_out", "corbado_session.logout") and response.status_code != 403:
-        response.headers["Clear-Site-Data"] = '"cache"'
-    return response
-
-
 def _welcome(user: User) -> ResponseReturnValue:
     login_user(user, remember="remember" in request.form, amr=["pwd"])
     return redirect(sessions.next_url(default=url_for("account.dashboard")), 303)

@@ -27,6 +27,10 @@ DEVICE_LIFETIME = timedelta(days=400)
 LATE = timedelta(seconds=5)
 """After this long an answer must not write its long token over a newer one."""
 
+FORGET_PAGES = ("Clear-Site-Data", '"cache"')
+"""For sign-out. Chromium keeps the first page after a sign-in for going back, ``no-store`` or not, and showed it to
+whoever went back after the sign-out. Browsers heed it over https and on loopback."""
+
 Headers = list[tuple[str, str]]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -45,6 +49,8 @@ def wrap(application: Application, state: AppState) -> Application:
             exchange.answered = True
             if exchange.outcome is not None:
                 headers = _private(headers) + set_cookies(exchange, environ)
+                if isinstance(exchange.outcome, SignedOut):
+                    headers.append(FORGET_PAGES)
             return start_response(status, headers, *exc_info)
 
         return application(environ, start)

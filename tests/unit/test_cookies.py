@@ -365,3 +365,10 @@ def test_a_long_session_that_ends_soon_is_no_longer_than_that(app: Flask, clock:
         "__Host-cbo_short_session": f"Max-Age=300; {HOST}",
         "__Host-cbo_long_session": f"Max-Age=300; {HOST}",
     }
+
+
+def test_sign_out_has_the_browser_forget_the_pages_it_keeps_for_going_back(sqlite_url: str) -> None:
+    app, _, _ = make_app(sqlite_url)
+    alice = signed_in(app, "alice")
+    assert "Clear-Site-Data" not in alice.get("/protected").headers
+    assert alice.post("/sign-out").headers["Clear-Site-Data"] == '"cache"'
