@@ -118,7 +118,10 @@ def answer(database: Database, table: Table, query: Query, now: int) -> Answer:
     # the ids alone, which an index may hold: what is skipped need then not be read
     which = select(table.c.id).where(wanted).order_by(*order).limit(query.page_size + 1).offset(offset)
     ids = database.run(lambda connection: list(connection.execute(which).scalars()))
-    few = select(table.c.id).where(wanted).limit(COUNTED + 1).subquery()
+    some = select(table.c.id).where(wanted)
+    if ("status", "eq", "active") in query.filters:
+        some = some.order_by(table.c.created_at.desc())  # the live ones are among the newest: found without a long walk
+    few = some.limit(COUNTED + 1).subquery()
     counted = database.run(lambda connection: connection.execute(select(func.count()).select_from(few)).scalar_one())
     known = offset + len(ids)  # one more than shown, where there is one
     total = counted if counted <= COUNTED or not ids else max(counted, known)

@@ -10,6 +10,7 @@ case-sensitively on every database.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
@@ -62,6 +64,10 @@ def _exact(length: int) -> TypeEngine[str]:
 
 def _hash() -> TypeEngine[bytes]:
     return LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 def _device_table(metadata: MetaData) -> None:
@@ -119,8 +125,10 @@ def _session_table(metadata: MetaData) -> None:
         PrimaryKeyConstraint("id", name="pk_corbado_session"),
         ForeignKeyConstraint(["device_id"], [f"{DEVICE}.id"], name="fk_corbado_session_device_id"),
         Index("ix_corbado_session_user_id_ended_at_expires_at", "user_id", "ended_at", "expires_at"),
-        Index("ix_corbado_session_ended_at", "ended_at"),
-        Index("ix_corbado_session_short_after", "short_after"),
+        # Partial, where the database knows that: SQLite takes "ended_at IS NULL" for as rare as any other value, and
+        # would walk through all live sessions by this index in place of the one that finds the few it wants.
+        Index("ix_corbado_session_ended_at", "ended_at", **_where("ended_at IS NOT NULL")),
+        Index("ix_corbado_session_short_after", "short_after", **_where("short_after IS NOT NULL")),
         Index("ix_corbado_session_created_at", "created_at", "id"),
         Index("ix_corbado_session_expires_at", "expires_at"),
         Index("ix_corbado_session_device_id", "device_id"),

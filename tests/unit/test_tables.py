@@ -86,3 +86,24 @@ def test_what_is_made_in_the_database_is_what_was_declared(database_url: str) ->
     indexes = {index["name"]: index["column_names"] for index in found.get_indexes("corbado_session")}
     assert indexes["ix_corbado_session_user_id_ended_at_expires_at"] == ["user_id", "ended_at", "expires_at"]
     assert indexes["ix_corbado_session_ended_at"] == ["ended_at"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "index"),
+    [
+        ("short_after > 1 AND ended_at IS NULL", "ix_corbado_session_short_after"),
+        ("ended_at > 1", "ix_corbado_session_ended_at"),
+        ("device_id = 'd' AND ended_at IS NULL", "ix_corbado_session_device_id"),
+        ("id IN ('a', 'b', 'c') AND ended_at IS NULL", "sqlite_autoindex_corbado_session_1"),
+        ("created_at < 1 AND ended_at IS NULL", "ix_corbado_session_created_at"),
+    ],
+)
+def test_no_question_on_sqlite_walks_through_all_that_have_not_ended(
+    sqlite_url: str, condition: str, index: str
+) -> None:
+    metadata, engine = MetaData(), create_engine(sqlite_url)
+    tables_in(metadata)
+    metadata.create_all(engine)
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN SELECT id FROM corbado_session WHERE {condition}").all()
+    assert index in str(plan)
