@@ -111,7 +111,12 @@ def _number(name: str, text: str, largest: int) -> int:
 def answer(database: Database, table: Table, query: Query, now: int) -> Answer:
     """The sessions asked for. Three statements: which, how many, and what they are."""
     columns = _columns(table, now)
-    wanted = and_(true(), *(_OPERATORS[word](columns[field], value) for field, word, value in query.filters))
+    states = _states(table, now)
+    wanted = and_(
+        true(),
+        *(states[value] for field, _, value in query.filters if field == "status"),
+        *(_OPERATORS[word](columns[field], value) for field, word, value in query.filters if field != "status"),
+    )
     by = [columns[query.sort], table.c.id] if query.sort != "ID" else [table.c.id]
     order = [column.desc() if query.descending else column.asc() for column in by]
     offset = (query.page - 1) * query.page_size
@@ -136,15 +141,22 @@ def _rows(database: Database, table: Table, status: ColumnElement[str], ids: lis
     return [found[each] for each in ids if each in found]
 
 
+def _states(table: Table, now: int) -> dict[str, ColumnElement[bool]]:
+    """What each status means, in words that a planner can estimate."""
+    c = table.c
+    signed_out, going_on = c.end_reason.in_(_LOGGED_OUT), c.ended_at.is_(None) & (c.expires_at > now)
+    return {
+        "active": going_on & (c.idle_expires_at > now),
+        "logged_out": c.ended_at.is_not(None) & signed_out,
+        "revoked": c.ended_at.is_not(None) & ~signed_out,
+        "expired": c.ended_at.is_(None) & (c.expires_at <= now),
+        "inactivity_reached": going_on & (c.idle_expires_at <= now),
+    }
+
+
 def _columns(table: Table, now: int) -> dict[str, ColumnElement[Any]]:
     c = table.c
-    status = case(
-        (c.ended_at.is_not(None) & c.end_reason.in_(_LOGGED_OUT), "logged_out"),
-        (c.ended_at.is_not(None), "revoked"),
-        (c.expires_at <= now, "expired"),
-        (c.idle_expires_at <= now, "inactivity_reached"),
-        else_="active",
-    )
+    status = case(*((meaning, status) for status, meaning in _states(table, now).items()))
     updated = case((c.ended_at > c.last_seen_at, c.ended_at), else_=c.last_seen_at)
     by_name = (c.id, c.user_id, c.expires_at, c.last_seen_at, c.created_at, updated, status)
     return dict(zip(FIELDS, by_name, strict=True))

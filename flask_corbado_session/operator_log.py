@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Literal
 
 from sqlalchemy import func, insert, select, update
@@ -25,6 +25,9 @@ from .tables import Tables
 Action = Literal["revoke_session", "revoke_device", "revoke_user", "revoke_before"]
 BATCH = 500
 """Sessions ended by one statement: few enough that nobody who signs in waits for it."""
+PACE = 0.25
+"""Seconds that each batch takes at least. Every process polls what ended in the last minute, and two thousand a second
+are as much as they should be given to read."""
 PATIENCE = 10.0
 """Seconds that one request goes on ending sessions; the next one goes on from there."""
 
@@ -92,11 +95,13 @@ class OperatorLog:
         ended: list[str] = []
         started = monotonic()
         while True:
+            begun = monotonic()
             page = self._live_before(before, after)
             ended += self._end([row.id for row in page.rows if row.id != but], action_id)
             after = page.next
             if after is None or monotonic() - started >= PATIENCE:
                 return Done(action_id, ended, after)
+            sleep(max(0.0, begun + PACE - monotonic()) if page.rows else 0.0)
 
     def _live_before(self, before: int, after: Key | None) -> Page:
         store, c = self.store, self.store.session.c
