@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-FORMS = ["/sign-in", "/sign-up", "/account/password"]
+FORMS = ["/sign-in", "/sign-up", "/account/password", "/account/confirm"]
 FIELDS = ["email", "password", "remember", "next", "current_password", "new_password", "end_others"]
 TEXTS = ["\x00", "a\x00@b.cc", "x" * 60_000, "\ufffd", "\u202e@b.cc", "a@b.cc\r\nSet-Cookie: x=y", "<script>", "'; --"]
 

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from .conftest import PAGE
 
 PUBLIC = ["/", "/sign-in", "/sign-up"]
-PRIVATE = ["/dashboard", "/account", "/account/password", "/session/devices"]
+PRIVATE = ["/dashboard", "/account", "/account/password", "/account/outbox", "/session/devices"]
 EVERY = [*PUBLIC, *PRIVATE, "/nowhere"]
 
 
