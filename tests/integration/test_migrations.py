@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,21 @@ from flask_corbado_session import CorbadoSession, login_required
 from flask_corbado_session.testing import signed_in
 
 OURS = {"corbado_session", "corbado_device", "corbado_operator_action"}
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Alembic's env.py configures logging for a command of its own, and silences every other logger by it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    enabled = [
+        each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger) and not each.disabled
+    ]
+    levels = [(each, each.level, each.propagate, each.handlers[:]) for each in enabled]
+    yield
+    root.handlers[:], root.level = handlers, level
+    for each, its_level, propagate, its_handlers in levels:
+        each.disabled, each.level, each.propagate, each.handlers = False, its_level, propagate, its_handlers
 
 
 @pytest.fixture
