@@ -11,6 +11,8 @@ from .keys_cli import key_risks
 from .settings import DEFAULT_ISSUER, Settings
 from .state import app_state
 
+_LEAST_SECRET = 32
+
 
 def risky_settings() -> list[str]:
     """A line for each risk of the current app."""
@@ -53,5 +55,7 @@ def _view_risks(settings: Settings) -> Iterator[str]:
         yield "CORBADO_SESSION_LOGIN_VIEW is not set: people who are signed out get a bare 401"
     if settings.idle_timeout is None:
         yield "CORBADO_SESSION_IDLE_TIMEOUT is None: a forgotten session serves to its very end"
+    if settings.api_secret is not None and len(settings.api_secret) < _LEAST_SECRET:
+        yield f"CORBADO_SESSION_API_SECRET is shorter than {_LEAST_SECRET} characters: it opens everybody's sessions"
     if settings.keys_file is not None and settings.issuer == DEFAULT_ISSUER:
         yield "CORBADO_SESSION_ISSUER is not set: services that verify by the published keys can't tell you from others"

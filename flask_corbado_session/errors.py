@@ -44,7 +44,7 @@ class TablesMissing(RuntimeError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the tables corbado_session and corbado_device do not exist as this version needs them: "
+            "the corbado_* tables are missing, or are not as this version needs them: "
             "run `flask corbado-session init-db`, db.create_all() or your migrations"
         )
 

@@ -28,9 +28,11 @@ def logging_as_before() -> Iterator[None]:
     ]
     levels = [(each, each.level, each.propagate, each.handlers[:]) for each in enabled]
     yield
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)
     for each, its_level, propagate, its_handlers in levels:
-        each.disabled, each.level, each.propagate, each.handlers = False, its_level, propagate, its_handlers
+        each.disabled, each.propagate, each.handlers = False, propagate, its_handlers
+        each.setLevel(its_level)
 
 
 @pytest.fixture
