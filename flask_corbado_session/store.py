@@ -1,4 +1,4 @@
-"""The rows: devices found or added, sessions added, ended, listed and forgotten. Rotation has a module of its own."""
+"""The rows: devices found or added, sessions added, ended and forgotten. Rotation has a module of its own."""
 
 from __future__ import annotations
 
@@ -11,25 +11,17 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     delete,
-    distinct,
-    false,
-    func,
     insert,
     select,
-    true,
-    union_all,
     update,
 )
 
-from .clock import from_ms
 from .devices import Description
-from .engine import Database
 from .errors import DuplicateRow, StoreUnavailable
 from .long_token import new_id
-from .records import Changes, Context, Device, EndReason, LongSession, label_of
-from .tables import Tables
+from .reading import Reading
+from .records import Context, EndReason
 
 _BATCH = 500
 
@@ -53,13 +45,8 @@ class NewSession:
     expires_at: int
 
 
-class Store:
-    """Every statement but those of rotation. All raise :class:`StoreUnavailable` when the database does not answer."""
-
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self.database = database
-        self._session = tables.session
-        self._device = tables.device
+class Store(Reading):
+    """Every statement that writes, but those of rotation; it raises as what it reads by does."""
 
     # ---- starting
 
@@ -155,35 +142,6 @@ class Store:
         c = self._session.c
         return (c.user_id == user_id) if but is None else (c.user_id == user_id) & (c.id != but)
 
-    # ---- asking
-
-    def session_exists(self, which: ColumnElement[bool]) -> bool:
-        """Whether any row, live or ended, is among ``which``."""
-        asked = select(self._session.c.id).where(which).limit(1)
-        return self.database.run(lambda connection: connection.execute(asked).scalar()) is not None
-
-    def device_exists(self, device_id: str, user_id: str | None) -> bool:
-        """Whether this device is known (to this user)."""
-        c = self._device.c
-        asked = select(c.id).where(c.id == device_id)
-        if user_id is not None:
-            asked = asked.where(c.user_id == user_id)
-        return self.database.run(lambda connection: connection.execute(asked).scalar()) is not None
-
-    def is_alive(self, session_id: str, now: int) -> bool:
-        """Whether the row itself says that this session serves: what ``recheck=True`` asks."""
-        asked = select(self._session.c.id).where(self._session.c.id == session_id, self._alive(now))
-        return self.database.run(lambda connection: connection.execute(asked).scalar()) is not None
-
-    def changes_since(self, since: int) -> Changes:
-        """The sessions ended, and those whose short sessions were expired, after ``since``: one indexed query."""
-        c = self._session.c
-        ended = select(c.id, c.ended_at.label("at"), true().label("over")).where(c.ended_at > since)
-        renewed = select(c.id, c.short_after, false()).where(c.short_after > since, c.ended_at.is_(None))
-        rows = self.database.run(lambda connection: connection.execute(union_all(ended, renewed)).all())
-        over = [(row.id, row.at) for row in rows if row.over]
-        return Changes(over, [(row.id, row.at) for row in rows if not row.over])
-
     def expire_short(self, user_id: str, after: int, now: int, but: str | None = None) -> list[str]:
         """Let no short session of this user made up to ``after`` count any more; the sessions concerned."""
         c = self._session.c
@@ -196,80 +154,12 @@ class Store:
 
         return self.database.run(expire)
 
-    def kept_at_step_up(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
-        """Whether a session is persistent, and the claims given at its sign-in."""
-        asked = select(self._session.c.persistent, self._session.c.claims).where(self._session.c.id == session_id)
-        row = self.database.run(lambda connection: connection.execute(asked).one_or_none())
-        return None if row is None else (bool(row.persistent), json.loads(row.claims))
-
-    def _alive(self, now: int) -> ColumnElement[bool]:
-        c = self._session.c
-        return c.ended_at.is_(None) & (c.expires_at > now) & (c.idle_expires_at > now)
-
-    # ---- listing
-
-    def session(self, session_id: str) -> LongSession | None:
-        """One session, live or ended."""
-        asked = select(self._session).where(self._session.c.id == session_id)
-        row = self.database.run(lambda connection: connection.execute(asked).one_or_none())
-        return None if row is None else _long_session(row, None)
-
-    def devices(self, user_id: str, now: int, current: str | None) -> list[Device]:
-        """The user's devices that have a live session, the current one first, then the latest seen. One statement."""
-        s, d = self._session.c, self._device.c
-        named = [column.label(f"of_device_{column.name}") for column in self._device.c]
-        asked = (
-            select(self._session, *named)
-            .join(self._device, s.device_id == d.id)
-            .where(s.user_id == user_id, self._alive(now))
-            .order_by(s.last_seen_at.desc(), s.created_at.desc(), s.id)
-        )
-        rows = self.database.run(lambda connection: connection.execute(asked).all())
-        grouped: dict[str, list[Row[Any]]] = {}
-        for row in rows:
-            grouped.setdefault(row.device_id, []).append(row)
-        found = [_device(rows_of_one, current) for rows_of_one in grouped.values()]
-        return sorted(found, key=lambda device: not device.is_current)
-
-    def history(self, user_id: str, limit: int = 200, offset: int = 0) -> list[LongSession]:
-        """The user's sessions that were ended and are not yet forgotten, the latest first."""
-        c = self._session.c
-        ended = self._titled().where(c.user_id == user_id, c.ended_at.is_not(None))
-        return self._sessions(ended.order_by(c.ended_at.desc(), c.id).limit(limit).offset(offset))
-
-    def live_sessions(self, user_id: str | None, now: int, limit: int) -> list[LongSession]:
-        """The live sessions (of one user), those that started last first."""
-        c = self._session.c
-        live = self._titled().where(self._alive(now))
-        if user_id is not None:
-            live = live.where(c.user_id == user_id)
-        return self._sessions(live.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
-
-    def _titled(self) -> Any:
-        d = self._device.c
-        asked = select(self._session, d.name.label("of_name"), d.browser, d.system)
-        return asked.join(self._device, self._session.c.device_id == d.id)
-
-    def _sessions(self, asked: Any) -> list[LongSession]:
-        rows = self.database.run(lambda connection: connection.execute(asked).all())
-        return [_long_session(row, None, row.of_name or label_of(row.browser, row.system)) for row in rows]
-
     def rename_device(self, device_id: str, user_id: str | None, name: str | None) -> bool:
         """Give a device a name, or take it away; whether there is such a device."""
         c = self._device.c
         which = c.id == device_id if user_id is None else (c.id == device_id) & (c.user_id == user_id)
         change = update(self._device).where(which).values(name=name)
         return self.database.run(lambda connection: connection.execute(change).rowcount) > 0
-
-    def device_with_cookie(self, device_id: str) -> tuple[Device, bytes] | None:
-        """A device without its sessions, and the hash of its cookie."""
-        asked = select(self._device).where(self._device.c.id == device_id)
-        row = self.database.run(lambda connection: connection.execute(asked).one_or_none())
-        if row is None:
-            return None
-        seen = from_ms(row.first_seen_at)
-        device = Device(row.id, row.user_id, row.name, row.browser, row.system, row.form, row.user_agent, seen)
-        return device, row.cookie_hash
 
     def disown_device(self, device_id: str, cookie_hash: bytes, now: int) -> list[str] | None:
         """Forget the device's cookie and end its sessions, together; None if somebody else has done so."""
@@ -310,20 +200,6 @@ class Store:
         except DuplicateRow as error:  # a device was signed in on between the two statements
             raise StoreUnavailable("a device came back to use while it was being deleted; run cleanup again") from error
 
-    def stats(self, now: int, since: int) -> dict[str, Any]:
-        """What there is, and how the sessions ended after ``since`` ended."""
-        c = self._session.c
-        live = select(func.count(), func.count(distinct(c.user_id))).where(self._alive(now))
-        ended = select(c.end_reason, func.count()).where(c.ended_at > since).group_by(c.end_reason)
-
-        def ask(connection: Connection) -> dict[str, Any]:
-            sessions, users = connection.execute(live).one()
-            devices = connection.execute(select(func.count()).select_from(self._device)).scalar_one()
-            reasons = {row[0]: row[1] for row in connection.execute(ended)}
-            return {"live_sessions": sessions, "users": users, "devices": devices, "ended_in_a_day": reasons}
-
-        return self.database.run(ask)
-
 
 def _new_row(new: NewSession) -> dict[str, Any]:
     return {
@@ -347,48 +223,3 @@ def _new_row(new: NewSession) -> dict[str, Any]:
         "ip": new.context.ip,
         "user_agent": new.context.user_agent,
     }
-
-
-def _long_session(row: Any, current: str | None, device_title: str = "") -> LongSession:
-    both = row.other_ip is not None or row.other_user_agent is not None
-    return LongSession(
-        session_id=row.id,
-        user_id=row.user_id,
-        device_id=row.device_id,
-        created_at=from_ms(row.created_at),
-        last_seen_at=from_ms(row.last_seen_at),
-        idle_expires_at=from_ms(row.idle_expires_at),
-        expires_at=from_ms(row.expires_at),
-        auth_time=from_ms(row.auth_time),
-        amr=tuple(row.amr.split()),
-        persistent=bool(row.persistent),
-        ip=row.ip,
-        user_agent=row.user_agent,
-        ended_at=None if row.ended_at is None else from_ms(row.ended_at),
-        end_reason=row.end_reason,
-        other=Context(row.other_ip, row.other_user_agent) if both else None,
-        is_current=row.id == current,
-        device_title=device_title,
-    )
-
-
-def _device(rows: Sequence[Any], current: str | None) -> Device:
-    first = rows[0]
-    sessions = tuple(_long_session(row, current) for row in rows)
-    return Device(
-        id=first.device_id,
-        user_id=first.of_device_user_id,
-        name=first.of_device_name,
-        browser=first.of_device_browser,
-        system=first.of_device_system,
-        form=first.of_device_form,
-        user_agent=first.of_device_user_agent,
-        first_seen_at=from_ms(first.of_device_first_seen_at),
-        sessions=sorted_current_first(sessions),
-        is_current=any(session.is_current for session in sessions),
-    )
-
-
-def sorted_current_first(sessions: Sequence[LongSession]) -> tuple[LongSession, ...]:
-    """The current session first, the rest as they came."""
-    return tuple(sorted(sessions, key=lambda session: not session.is_current))

@@ -19,7 +19,7 @@ LIBRARY = ROOT / "flask_corbado_session"
 FLOORS = {
     1: "errors records signals clock",
     2: "devices settings keys signing_key key_set key_file key_rotation short_token long_token tables impatient engine"
-    " store rotation ended_set remote remote_keys attempts",
+    " reading store rotation ended_set remote remote_keys attempts",
     3: "short_sessions dead_sessions notices lifecycle overview verifier"
     " operator_scan operator_filter operator_store operator_chart operator_log api_query",
     4: "origin state problems incoming refusal resume current cookies guards freshness words",
