@@ -77,12 +77,12 @@ def unavailable(error: StoreUnavailable) -> Unavailable:
 T = TypeVar("T")
 
 
-def found_or_503(work: Callable[[], T]) -> T:
+def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
     """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
     try:
         return work()
     except UnknownSession as error:
-        raise SessionNotFound from error
+        raise SessionNotFound(not_found) from error
     except StoreUnavailable as error:
         raise unavailable(error) from error
 

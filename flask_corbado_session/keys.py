@@ -99,6 +99,11 @@ def _derived(secret: str | bytes) -> Key:
     return Key(thumbprint(jwk), "HS256", material, material)
 
 
+def in_signing_order(secret_keys: Sequence[str | bytes]) -> list[bytes]:
+    """As itsdangerous wants them, which signs with the last; Flask lists the current one first (CVE-2025-47278)."""
+    return [key.encode() if isinstance(key, str) else key for key in reversed(secret_keys)]
+
+
 def thumbprint(jwk: Mapping[str, Any]) -> str:
     """The RFC 7638 thumbprint of a key: base64url SHA-256 of its required members in order."""
     members = {

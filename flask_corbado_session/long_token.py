@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 
 from itsdangerous import BadSignature, Signer
 
+from .keys import in_signing_order
+
 _ALPHABET = string.ascii_letters + string.digits
 _ID_LENGTH = 30
 _BODY_LENGTH = 131  # base64url of the 98 bytes, unpadded
@@ -111,9 +113,7 @@ class DeviceTokenSigner:
 
 
 def _signer(secret_keys: Sequence[str | bytes], salt: str) -> Signer:
-    # itsdangerous signs with the last key of the list; Flask lists the current one first (CVE-2025-47278)
-    keys = [key.encode() if isinstance(key, str) else key for key in reversed(secret_keys)]
-    return Signer(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+    return Signer(in_signing_order(secret_keys), salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
 def _unsign(signer: Signer, value: str, length: int) -> bytes | None:

@@ -17,6 +17,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from . import signals
 from .clock import Clock, to_ms
 from .ended_set import EndedSet
+from .keys import in_signing_order
 from .records import Context, Device
 from .store import Store
 
@@ -55,7 +56,7 @@ class Disowning:
         ended: EndedSet,
         sender: object = None,
     ) -> None:
-        keys = [key.encode() if isinstance(key, str) else key for key in reversed(secret_keys)]
+        keys = in_signing_order(secret_keys)
         self._links = URLSafeSerializer(
             keys, salt="flask-corbado-session.disown", signer_kwargs={"digest_method": hashlib.sha256}
         )

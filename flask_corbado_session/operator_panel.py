@@ -13,14 +13,14 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from .clock import from_ms, to_ms
 from .current import current_session
-from .errors import StoreUnavailable, UnknownSession
-from .incoming import unavailable
+from .incoming import found_or_503
+from .keys import in_signing_order
 from .long_token import is_id
 from .operator_chart import DailyNumbers
 from .operator_filter import term
 from .operator_log import Operator, OperatorLog
 from .operator_scan import COUNTED, Count, Key
-from .problems import BadRequestProblem, SessionNotFound
+from .problems import BadRequestProblem
 from .state import app_state
 from .tables import tables_in
 
@@ -61,14 +61,7 @@ def the_operator() -> Operator:
 
 def asked(work: Callable[[], T]) -> T:
     """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
-    try:
-        return work()
-    except UnknownSession as error:
-        raise SessionNotFound(
-            "There is no session or device of that id; it may have been forgotten already."
-        ) from error
-    except StoreUnavailable as error:
-        raise unavailable(error) from error
+    return found_or_503(work, "There is no session or device of that id; it may have been forgotten already.")
 
 
 def render(template: str, about: Collection[str] = (), **values: Any) -> str:
@@ -146,6 +139,6 @@ def _digest(where: str) -> str:
 def _cursors() -> URLSafeSerializer:
     config = current_app.config
     keys = [config["SECRET_KEY"], *(config.get("SECRET_KEY_FALLBACKS") or [])]
-    in_order = [key.encode() if isinstance(key, str) else key for key in reversed(keys)]
+    in_order = in_signing_order(keys)
     options = {"digest_method": hashlib.sha256}
     return URLSafeSerializer(in_order, salt="flask-corbado-session.operator", signer_kwargs=options)
