@@ -50,7 +50,7 @@ def main() -> None:
 
 def _database(stack: ExitStack, folder: Path) -> str:
     try:
-        from tests.databases import start_private_postgres
+        from tests.support.databases import start_private_postgres
 
         return stack.enter_context(start_private_postgres(folder)).url
     except (ImportError, OSError, RuntimeError) as error:

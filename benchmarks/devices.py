@@ -48,7 +48,7 @@ def main() -> None:
 def _databases(stack: ExitStack, folder: Path) -> Iterator[str]:
     yield f"sqlite:///{folder / 'bench.sqlite'}"
     try:
-        from tests.databases import start_private_postgres
+        from tests.support.databases import start_private_postgres
 
         yield stack.enter_context(start_private_postgres(folder)).url
     except (ImportError, OSError, RuntimeError) as error:

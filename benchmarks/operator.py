@@ -20,10 +20,10 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 
 from flask_corbado_session import CorbadoSession
-from flask_corbado_session.clock import to_ms
-from flask_corbado_session.state import AppState
-from flask_corbado_session.tables import tables_in
+from flask_corbado_session.database.tables import tables_in
+from flask_corbado_session.model.clock import to_ms
 from flask_corbado_session.testing import signed_in
+from flask_corbado_session.web.state import AppState
 
 from .rows import fill
 
@@ -84,7 +84,7 @@ def main() -> None:
 def _databases(stack: ExitStack, folder: Path) -> list[str]:
     urls = [f"sqlite:///{folder / 'operator.sqlite'}"]
     try:
-        from tests.databases import start_private_postgres
+        from tests.support.databases import start_private_postgres
 
         urls.insert(0, stack.enter_context(start_private_postgres(folder)).url)
     except (ImportError, OSError, RuntimeError) as error:

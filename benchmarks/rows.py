@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, text
 
-from flask_corbado_session.tables import Tables
+from flask_corbado_session.database.tables import Tables
 
 DAY = 86_400_000
 REASONS = ("signed_out", "signed_out", "signed_out", "revoked", "operator", "superseded", "user_disabled", "limit")

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from .current import current_session, current_user
-from .errors import InvalidShortSession, SettingsError
 from .extension import ANY_USER, CorbadoSession
-from .freshness import confirm_login, fresh_login_required
-from .guards import login_required, login_user, logout_user
-from .key_rotation import generate as generate_keys
-from .notices import Notice
-from .problems import Problem
-from .problems import SessionNotFound as NotFound
-from .records import AnonymousUser, Context, Device, LongSession, SessionUser, ShortSession, UserMixin
-from .signals import (
+from .keys.rotation import generate as generate_keys
+from .model.errors import InvalidShortSession, SettingsError
+from .model.records import Context, Device, LongSession, Notice, ShortSession
+from .model.signals import (
     device_added,
     session_ended,
     session_refreshed,
@@ -20,7 +14,13 @@ from .signals import (
     session_revoked,
     session_started,
 )
-from .verifier import ShortSessionVerifier
+from .model.users import AnonymousUser, SessionUser, UserMixin
+from .verification.verifier import ShortSessionVerifier
+from .web.current import current_session, current_user
+from .web.guards import login_required, login_user, logout_user
+from .web.problems import Problem
+from .web.problems import SessionNotFound as NotFound
+from .web.step_up import confirm_login, fresh_login_required
 
 __version__ = "0.1.0"
 

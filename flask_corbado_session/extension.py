@@ -10,10 +10,23 @@ from typing import Any, TypeVar
 from flask import Blueprint, Flask, current_app, has_request_context, request, url_for
 from flask_sqlalchemy import SQLAlchemy
 
-from . import cli, cookies, operator_views, views, wiring, words
-from .current import current_session, current_user, load_user
-from .guards import logout_user
-from .incoming import (
+from . import assembly as wiring
+from .cli import commands as cli
+from .database.tables import tables_in
+from .model.outcome import Refreshed, SignedOut
+from .model.records import Device, EndReason, LongSession, Notice
+from .model.settings import Settings
+from .operators import pages as operator_views
+from .sessions.hooks import Callbacks, Loaders
+from .sessions.new_device import tell
+from .sessions.revocation import Overview
+from .web import cookies, views
+from .web import text as words
+from .web.current import current_session, current_user, load_user
+from .web.guards import logout_user
+from .web.origin import safe_next
+from .web.problems import SessionNotFound, Unauthenticated
+from .web.request import (
     bearer_token,
     check_origin,
     current_short,
@@ -22,15 +35,7 @@ from .incoming import (
     presented_tokens,
     refresh,
 )
-from .lifecycle import Loaders
-from .notices import Notice, tell
-from .origin import safe_next
-from .overview import Overview
-from .problems import SessionNotFound, Unauthenticated
-from .records import Device, EndReason, LongSession, Refreshed, SignedOut
-from .settings import Settings
-from .state import EXTENSION, Callbacks, app_state, current_exchange
-from .tables import tables_in
+from .web.state import EXTENSION, app_state, current_exchange
 
 log = logging.getLogger("flask_corbado_session")
 F = TypeVar("F", bound=Callable[..., Any])

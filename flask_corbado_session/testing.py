@@ -17,9 +17,9 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
-from .cookies import set_cookies
-from .guards import login_user
-from .state import EXTENSION, AppState, current_exchange
+from .web.cookies import set_cookies
+from .web.guards import login_user
+from .web.state import EXTENSION, AppState, current_exchange
 
 
 class MovingClock:

@@ -13,8 +13,8 @@ import hypothesis
 import pytest
 from sqlalchemy import make_url
 
-from tests.databases import EmptyDatabases, engines_disposed, start_private_postgres
-from tests.postgres import PostgresServer, PostgresUnavailable
+from tests.support.databases import EmptyDatabases, engines_disposed, start_private_postgres
+from tests.support.postgres import PostgresServer, PostgresUnavailable
 
 DATABASES = ["sqlite", "postgresql", *(["mysql"] if os.environ.get("TEST_MYSQL_URL") else [])]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.browser.script_browser import Browser
-from tests.browser.servers import Server
+from tests.support.browser_servers import Server
+from tests.support.script_browser import Browser
 
 Serve = Callable[..., Server]
 PATIENCE = 10_000
@@ -55,7 +55,7 @@ def script_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def script_site(serve: Serve, script_database: Path) -> Server:
     """That site, running."""
-    return serve("tests.browser.script_site", DATABASE_URL=f"sqlite:///{script_database}")
+    return serve("tests.support.script_site", DATABASE_URL=f"sqlite:///{script_database}")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.script_browser import API, AUTH, FOREIGN, Browser, code_of, locked, show, wait_until_refreshed
+from tests.support.script_browser import API, AUTH, FOREIGN, Browser, code_of, locked, show, wait_until_refreshed
 
 POST_ORDER = "{ method: 'POST', body: 'one order' }"
 

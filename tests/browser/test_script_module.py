@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.script_browser import (
+from tests.support.script_browser import (
     Browser,
     code_of,
     locked,

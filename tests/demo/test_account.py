@@ -12,8 +12,7 @@ from flask.testing import FlaskClient
 from demo_site.cost import Cost, Latest, time_left
 from demo_site.extensions import db
 from demo_site.models import find_by_email
-
-from .conftest import CREDENTIALS, PAGE, MakeApp, sign_in
+from tests.demo.conftest import CREDENTIALS, PAGE, MakeApp, sign_in
 
 CHANGE = {"current_password": CREDENTIALS["password"], "new_password": "another sound one"}
 

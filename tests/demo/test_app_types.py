@@ -26,9 +26,8 @@ from flask.testing import FlaskClient
 from demo_site import create_app, instance
 from demo_site.addresses import Addresses
 from flask_corbado_session import SettingsError, generate_keys
-from tests.whole_demo import Secret, WholeDemo, free_ports, is_taken, running
-
-from .conftest import CREDENTIALS, PAGE, MakeApp, sign_in
+from tests.demo.conftest import CREDENTIALS, PAGE, MakeApp, sign_in
+from tests.support.whole_demo import Secret, WholeDemo, free_ports, is_taken, running
 
 NOTES = "/spa/api/notes"
 HERE = Addresses()

@@ -11,8 +11,7 @@ from werkzeug.security import check_password_hash
 from demo_site import models
 from demo_site.extensions import client_network, db
 from demo_site.models import User, normalise_email
-
-from .conftest import CREDENTIALS, PAGE, MakeApp, sign_in
+from tests.demo.conftest import CREDENTIALS, PAGE, MakeApp, sign_in
 
 NEW = {"email": "ada@example.com", "password": "a sound password"}
 

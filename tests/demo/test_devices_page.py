@@ -12,8 +12,7 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_corbado_session import CorbadoSession, login_user
-
-from .conftest import CONFIG, PAGE, sign_in
+from tests.demo.conftest import CONFIG, PAGE, sign_in
 
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "

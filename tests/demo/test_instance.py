@@ -16,8 +16,7 @@ from flask.testing import FlaskClient
 
 from demo_site import create_app
 from demo_site.instance import read_or_make_key
-
-from .conftest import CREDENTIALS, PAGE, MakeApp, sign_in
+from tests.demo.conftest import CREDENTIALS, PAGE, MakeApp, sign_in
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from demo_site import notices
 from demo_site.extensions import db
 from demo_site.notices import Told
 from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock
-
-from .conftest import PAGE, MakeApp, sign_in
+from tests.demo.conftest import PAGE, MakeApp, sign_in
 
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "

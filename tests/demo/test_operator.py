@@ -12,8 +12,7 @@ from demo_site import models
 from demo_site.extensions import db
 from flask_corbado_session.testing import expire_short, move_clock
 from flask_corbado_session.testing import signed_in as signed_in_as
-
-from .conftest import PAGE, MakeApp
+from tests.demo.conftest import PAGE, MakeApp
 
 USER, OPERATOR = models.PREPARED
 
@@ -117,8 +116,7 @@ def test_after_a_while_ending_asks_for_the_password_and_then_goes_on(make_app: M
 
 def test_without_prepared_users_there_is_no_operator(tmp_path_factory: pytest.TempPathFactory) -> None:
     from demo_site import create_app
-
-    from .conftest import CONFIG
+    from tests.demo.conftest import CONFIG
 
     file = tmp_path_factory.mktemp("bare") / "demo.sqlite"
     app = create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": f"sqlite:///{file}", "DEMO_PREPARED_USER": False})

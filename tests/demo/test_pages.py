@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
 
-from .conftest import PAGE
+from tests.demo.conftest import PAGE
 
 PUBLIC = ["/", "/sign-in", "/sign-up"]
 PRIVATE = ["/dashboard", "/account", "/account/password", "/account/outbox", "/session/devices"]

@@ -8,8 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_corbado_session.testing import MovingClock, move_clock
-
-from .conftest import CREDENTIALS, PAGE, sign_in
+from tests.demo.conftest import CREDENTIALS, PAGE, sign_in
 
 CHANGE = {"current_password": CREDENTIALS["password"], "new_password": "another sound one", "end_others": "1"}
 CONFIRM = "/account/confirm"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.app import make_app
-from tests.databases import engines_disposed
-from tests.jars import Jar
-from tests.servers import ServerProcess
+from tests.support.apps import make_app
+from tests.support.databases import engines_disposed
+from tests.support.jars import Jar
+from tests.support.servers import ServerProcess
 
 PROJECT, SECRET = "pro-1234567890", "corbado1_of_the_tests_alone"
 CONFIG: dict[str, Any] = {"CORBADO_SESSION_API_SECRET": SECRET, "CORBADO_SESSION_PROJECT_ID": PROJECT}

@@ -26,8 +26,8 @@ from flask_corbado_session import (
     login_user,
 )
 from flask_corbado_session.testing import copy_jar, expire_short, move_clock, signed_in
-from tests.app import SECRET_KEY, make_app, rows_of, state_of, statements
-from tests.rules import heard
+from tests.support.apps import SECRET_KEY, make_app, rows_of, state_of, statements
+from tests.support.rules import heard
 
 OTHER_KEY = "Zk8vQ2nW5xR9tY3uJ7mL4pS6aD1fG0hB"
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}

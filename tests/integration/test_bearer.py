@@ -13,12 +13,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask_corbado_session.testing import MovingClock, expire_short, move_clock, signed_in
-from tests.app import make_app, rows_of, state_of, statements
-from tests.databases import engines_disposed
-from tests.jars import LONG, SHORT, Jar
-from tests.rules import database_down
-from tests.servers import ServerProcess
-from tests.services import bearer
+from tests.support.apps import make_app, rows_of, state_of, statements
+from tests.support.databases import engines_disposed
+from tests.support.jars import LONG, SHORT, Jar
+from tests.support.rules import database_down
+from tests.support.servers import ServerProcess
+from tests.support.services import bearer
 
 FOREIGN = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
 CHALLENGE = re.compile(r'Bearer error="invalid_token", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]+"')

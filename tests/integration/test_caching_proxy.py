@@ -12,8 +12,8 @@ from flask import Flask, Response, request
 
 from flask_corbado_session import current_session, current_user, login_required
 from flask_corbado_session.testing import MovingClock, move_clock
-from tests.app import make_app
-from tests.integration.caching_proxy import CachingProxy, serving
+from tests.support.apps import make_app
+from tests.support.caching_proxy import CachingProxy, serving
 
 
 @dataclass

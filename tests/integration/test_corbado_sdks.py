@@ -20,15 +20,15 @@ from flask import Flask
 
 from flask_corbado_session import InvalidShortSession, ShortSessionVerifier
 from flask_corbado_session.testing import move_clock, signed_in
-from tests.app import make_app, state_of
-from tests.certificates import certificate
 from tests.conftest import do_without
-from tests.databases import engines_disposed
-from tests.issuers import Issuer, public, signed
-from tests.jars import SHORT
-from tests.key_files import a_jwk, key_file
-from tests.services import ServiceProcess, bearer, make_service
-from tests.unit.short_tokens import encode
+from tests.support.apps import make_app, state_of
+from tests.support.certificates import certificate
+from tests.support.databases import engines_disposed
+from tests.support.issuers import Issuer, public, signed
+from tests.support.jars import SHORT
+from tests.support.key_files import a_jwk, key_file
+from tests.support.services import ServiceProcess, bearer, make_service
+from tests.support.short_tokens import encode
 
 PROJECT = "pro-1234567890"
 CLOUD = f"https://{PROJECT}.frontendapi.cloud.corbado.io"

@@ -12,11 +12,11 @@ from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
 from flask_corbado_session.testing import expire_short, signed_in
-from tests.app import make_app, rows_of, state_of
-from tests.databases import engines_disposed
-from tests.jars import LONG, SHORT
-from tests.rules import database_down
-from tests.services import bearer
+from tests.support.apps import make_app, rows_of, state_of
+from tests.support.databases import engines_disposed
+from tests.support.jars import LONG, SHORT
+from tests.support.rules import database_down
+from tests.support.services import bearer
 
 APP, OTHER = "https://app.example.com", "https://admin.example.com:8443"
 ALLOWED = [APP, OTHER]

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 
 from flask_corbado_session.testing import MovingClock, move_clock
-from tests.app import make_app
 from tests.conftest import do_without
-from tests.databases import start_private_postgres
-from tests.jars import DEVICE, LONG, SHORT, Answer, Jar, SessionRows, asked, processed
-from tests.postgres import PostgresServer, PostgresUnavailable
-from tests.protocol import P, read
+from tests.support.apps import make_app
+from tests.support.databases import start_private_postgres
+from tests.support.jars import DEVICE, LONG, SHORT, Answer, Jar, SessionRows, asked, processed
+from tests.support.oracle import P, read
+from tests.support.postgres import PostgresServer, PostgresUnavailable
 
 WITHIN = 3.5
 """Seconds; three are promised, the rest is the machine's."""

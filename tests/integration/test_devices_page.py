@@ -13,9 +13,9 @@ from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask_corbado_session.short_sessions import Presented
+from flask_corbado_session.sessions.presented import Presented
 from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock
-from tests.app import make_app, rows_of, statements
+from tests.support.apps import make_app, rows_of, statements
 
 PAGE, JSON = {"Accept": "text/html"}, {"Accept": "application/json"}
 DEVICES = "/session/devices"

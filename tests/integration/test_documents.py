@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_corbado_session.settings import Settings
-from tests.documents import DOCUMENTS, ROOT, run_examples
+from flask_corbado_session.model.settings import Settings
+from tests.support.documents import DOCUMENTS, ROOT, run_examples
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from flask_corbado_session.long_token import LongTokenSigner, first_token, new_id
 from flask_corbado_session.testing import expire_short, move_clock, signed_in
-from tests.app import make_app, rows_of, state_of, statements
-from tests.rules import heard
+from flask_corbado_session.tokens.ids import new_id
+from flask_corbado_session.tokens.long import LongTokenSigner, first_token
+from tests.support.apps import make_app, rows_of, state_of, statements
+from tests.support.rules import heard
 
 SHORT, LONG, DEVICE = "__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device"
 

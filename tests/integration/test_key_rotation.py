@@ -25,14 +25,14 @@ from urllib.error import HTTPError
 import jwt
 import pytest
 
-from flask_corbado_session.key_rotation import generate
-from flask_corbado_session.key_set import read
-from flask_corbado_session.signing_key import SigningAlgorithm
-from flask_corbado_session.well_known import MAX_AGE
-from tests.app import make_app
-from tests.browser.servers import Server
-from tests.key_files import ALGORITHMS
-from tests.key_site import SHORT_LIFETIME, FastClock
+from flask_corbado_session.keys.file import read
+from flask_corbado_session.keys.jwk import SigningAlgorithm
+from flask_corbado_session.keys.rotation import generate
+from flask_corbado_session.web.well_known import MAX_AGE
+from tests.support.apps import make_app
+from tests.support.browser_servers import Server
+from tests.support.key_files import ALGORITHMS
+from tests.support.key_site import SHORT_LIFETIME, FastClock
 
 FACTOR = 60
 SHORT_COOKIE = "cbo_short_session"
@@ -64,7 +64,7 @@ class Site:
 
     def command(self, *args: str) -> str:
         """Run ``flask corbado-session keys`` in a process of its own."""
-        run = [sys.executable, "-m", "flask", "--app", "tests.key_site", "corbado-session", "keys", *args]
+        run = [sys.executable, "-m", "flask", "--app", "tests.support.key_site", "corbado-session", "keys", *args]
         done = subprocess.run(run, env=os.environ | self.env, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
@@ -76,7 +76,7 @@ class Site:
         servers: list[Server] = []
         try:
             for number in range(count):
-                servers.append(Server("tests.key_site", self.folder / f"server-{number}.log", self.env))
+                servers.append(Server("tests.support.key_site", self.folder / f"server-{number}.log", self.env))
             yield [each.origin("127.0.0.1") for each in servers]
         finally:
             for each in servers:

@@ -13,11 +13,11 @@ from time import monotonic, sleep
 
 import pytest
 
-from tests.app import make_app
-from tests.jars import LONG, SHORT, Answer, Jar, Sent, SessionRows
-from tests.postgres import PostgresServer
-from tests.protocol import P, W
-from tests.servers import ServerProcess
+from tests.support.apps import make_app
+from tests.support.jars import LONG, SHORT, Answer, Jar, Sent, SessionRows
+from tests.support.oracle import P, W
+from tests.support.postgres import PostgresServer
+from tests.support.servers import ServerProcess
 
 SPEED = 10
 """The servers' clocks run so many times as fast as ours: a token becomes old in six seconds."""

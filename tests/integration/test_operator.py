@@ -15,11 +15,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import make_url
 from werkzeug.test import TestResponse
 
-from flask_corbado_session import operator_log, session_revoked
-from flask_corbado_session.clock import from_ms
+from flask_corbado_session import session_revoked
+from flask_corbado_session.model.clock import from_ms
+from flask_corbado_session.operators import log as operator_log
 from flask_corbado_session.testing import copy_jar, expire_short, move_clock, signed_in
-from tests.app import rows_of, statements
-from tests.operators import (
+from tests.support.apps import rows_of, statements
+from tests.support.operators import (
     PAGE,
     add_device,
     add_sessions,

@@ -13,10 +13,10 @@ from sqlalchemy import event, text
 
 from flask_corbado_session import current_session
 from flask_corbado_session.testing import MovingClock, move_clock
-from tests.app import make_app, statements_of
-from tests.jars import DEVICE, LONG, SHORT, Jar, SessionRows, asked, processed
-from tests.protocol import P, read
-from tests.proxy import CutWire, Moment
+from tests.support.apps import make_app, statements_of
+from tests.support.jars import DEVICE, LONG, SHORT, Jar, SessionRows, asked, processed
+from tests.support.oracle import P, read
+from tests.support.wire_cutter import CutWire, Moment
 
 ANSWERED_WITHIN = 3.5
 """Seconds; three are promised, the rest is the machine's."""

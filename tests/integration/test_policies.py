@@ -16,12 +16,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert, text
 
 from flask_corbado_session import CorbadoSession, current_session, login_required
-from flask_corbado_session.clock import to_ms
-from flask_corbado_session.tables import tables_in
+from flask_corbado_session.database.tables import tables_in
+from flask_corbado_session.model.clock import to_ms
 from flask_corbado_session.testing import MovingClock, expire_short, move_clock, signed_in
-from tests.app import make_app, rows_of, state_of, statements, unprepared_app
-from tests.jars import SHORT, Jar, SessionRows
-from tests.servers import ServerProcess
+from tests.support.apps import make_app, rows_of, state_of, statements, unprepared_app
+from tests.support.jars import SHORT, Jar, SessionRows
+from tests.support.servers import ServerProcess
 
 DAY_MS = 86_400_000
 

@@ -8,10 +8,10 @@ from time import monotonic, sleep
 
 import pytest
 
-from tests.app import make_app
-from tests.jars import LONG, SHORT, Answer, Jar, SessionRows
-from tests.protocol import P, read
-from tests.servers import ServerProcess
+from tests.support.apps import make_app
+from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows
+from tests.support.oracle import P, read
+from tests.support.servers import ServerProcess
 
 POLL = 1 / 20
 """Seconds between two requests."""

@@ -8,10 +8,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask_corbado_session.long_token import LongTokenSigner, first_token, new_id
 from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock, signed_in
-from tests.app import SECRET_KEY, Statements, make_app, rows_of, state_of, statements
-from tests.rules import database_down, heard
+from flask_corbado_session.tokens.ids import new_id
+from flask_corbado_session.tokens.long import LongTokenSigner, first_token
+from tests.support.apps import SECRET_KEY, Statements, make_app, rows_of, state_of, statements
+from tests.support.rules import database_down, heard
 
 SHORT, LONG, DEVICE = "__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device"
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}

@@ -7,11 +7,11 @@ import threading
 import pytest
 from flask import Flask
 
-from flask_corbado_session.ended_set import FEED_AGE
 from flask_corbado_session.testing import move_clock, signed_in
-from flask_corbado_session.views import _FEED_LIMIT
-from tests.app import make_app, state_of, statements
-from tests.key_files import NOON
+from flask_corbado_session.verification.ended import FEED_AGE
+from flask_corbado_session.web.views import _FEED_LIMIT
+from tests.support.apps import make_app, state_of, statements
+from tests.support.key_files import NOON
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_many_at_once_cost_the_database_one_query(site: Flask) -> None:
 
 
 def test_the_feed_is_bounded_and_says_that_there_is_more(site: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask_corbado_session.views._FEED_LIMIT", 100)
+    monkeypatch.setattr("flask_corbado_session.web.views._FEED_LIMIT", 100)
     ended = state_of(site).shorts.ended
     assert ended is not None
     clock = move_clock(site, NOON)
@@ -107,7 +107,7 @@ def test_the_feed_is_bounded_and_says_that_there_is_more(site: Flask, monkeypatc
 
 def test_ids_that_ended_in_one_millisecond_are_told_together(site: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page was cut among them, and the next began after the time they share."""
-    monkeypatch.setattr("flask_corbado_session.views._FEED_LIMIT", 100)
+    monkeypatch.setattr("flask_corbado_session.web.views._FEED_LIMIT", 100)
     ended = state_of(site).shorts.ended
     assert ended is not None
     move_clock(site, NOON)

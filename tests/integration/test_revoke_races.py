@@ -12,9 +12,9 @@ from flask import Flask
 
 from flask_corbado_session import ANY_USER, CorbadoSession
 from flask_corbado_session.testing import move_clock
-from tests.app import make_app, unprepared_app
-from tests.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
-from tests.protocol import P, read
+from tests.support.apps import make_app, unprepared_app
+from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
+from tests.support.oracle import P, read
 
 RACES = 300
 

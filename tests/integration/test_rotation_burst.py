@@ -11,10 +11,10 @@ from functools import partial
 import pytest
 
 from flask_corbado_session.testing import move_clock
-from tests.app import make_app, statements
-from tests.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
-from tests.protocol import P, read
-from tests.servers import ServerProcess
+from tests.support.apps import make_app, statements
+from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
+from tests.support.oracle import P, read
+from tests.support.servers import ServerProcess
 
 Way = Callable[[Jar], Answer]
 """How a request gets to the app."""

@@ -20,9 +20,9 @@ from hypothesis.stateful import (
 
 from flask_corbado_session import ANY_USER, CorbadoSession, session_refreshed, session_reuse_detected
 from flask_corbado_session.testing import MovingClock, move_clock
-from tests.app import make_app, rows_of, state_of, statements
-from tests.jars import LONG, SHORT, Answer, Jar, Sent, SessionRows, as_row, asked, payload, processed
-from tests.protocol import Kind, P, Row, W, kind, present, read
+from tests.support.apps import make_app, rows_of, state_of, statements
+from tests.support.jars import LONG, SHORT, Answer, Jar, Sent, SessionRows, as_row, asked, payload, processed
+from tests.support.oracle import Kind, P, Row, W, kind, present, read
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

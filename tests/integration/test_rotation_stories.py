@@ -14,11 +14,11 @@ from flask import Flask
 from sqlalchemy import event
 
 from flask_corbado_session import session_refreshed, session_reuse_detected
-from flask_corbado_session.records import Context
+from flask_corbado_session.model.records import Context
 from flask_corbado_session.testing import MovingClock, move_clock
-from tests.app import make_app, rows_of
-from tests.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
-from tests.protocol import K, P, W, read
+from tests.support.apps import make_app, rows_of
+from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
+from tests.support.oracle import K, P, W, read
 
 OWNER = Context("192.0.2.1", "Owner/1.0")
 THIEF = Context("203.0.113.6", "Thief/6.6")

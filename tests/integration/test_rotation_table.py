@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from flask_corbado_session.clock import to_ms
-from flask_corbado_session.long_token import LongToken
-from flask_corbado_session.records import Context
-from flask_corbado_session.rotation import Accepted, Gone, Rotation
-from tests.jars import SessionRows, as_row
-from tests.protocol import K, P, Token, W, kind, present
-from tests.rules import NOON, Rules, rules_on
+from flask_corbado_session.database.rotation import Accepted, Gone, Rotation
+from flask_corbado_session.model.clock import to_ms
+from flask_corbado_session.model.records import Context
+from flask_corbado_session.tokens.long import LongToken
+from tests.support.jars import SessionRows, as_row
+from tests.support.oracle import K, P, Token, W, kind, present
+from tests.support.rules import NOON, Rules, rules_on
 
 DAY = 86_400_000
 NOW = to_ms(NOON) + DAY

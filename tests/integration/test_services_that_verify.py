@@ -14,16 +14,16 @@ import pytest
 from flask import Flask
 
 from flask_corbado_session import CorbadoSession
-from flask_corbado_session.errors import SettingsError
+from flask_corbado_session.model.errors import SettingsError
 from flask_corbado_session.testing import MovingClock, expire_short, move_clock, signed_in
-from tests.app import make_app, state_of
-from tests.databases import engines_disposed
-from tests.issuers import FEED, Issuer, body, claims_at, document, public, signed, status
-from tests.jars import LONG, SHORT, Jar
-from tests.key_files import NOON, a_jwk, key_file
-from tests.protocol import read
-from tests.servers import ServerProcess
-from tests.services import ISSUER, ServiceProcess, bearer, get, make_service
+from tests.support.apps import make_app, state_of
+from tests.support.databases import engines_disposed
+from tests.support.issuers import FEED, Issuer, body, claims_at, document, public, signed, status
+from tests.support.jars import LONG, SHORT, Jar
+from tests.support.key_files import NOON, a_jwk, key_file
+from tests.support.oracle import read
+from tests.support.servers import ServerProcess
+from tests.support.services import ISSUER, ServiceProcess, bearer, get, make_service
 
 KEY = a_jwk("ES256")
 CONFIG: dict[str, Any] = {"CORBADO_SESSION_ISSUER": ISSUER}
@@ -166,7 +166,7 @@ def polled(issuer: Issuer, **config: Any) -> tuple[Flask, MovingClock]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for the feed however busy this machine is."""
-    monkeypatch.setattr("flask_corbado_session.verifier.LONGEST_WAIT", 5)
+    monkeypatch.setattr("flask_corbado_session.verification.verifier.LONGEST_WAIT", 5)
 
 
 @pytest.mark.usefixtures("patient")

@@ -13,17 +13,11 @@ from flask import Flask, Response, jsonify, redirect, request
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask_corbado_session import (
-    CorbadoSession,
-    confirm_login,
-    current_session,
-    fresh_login_required,
-    session_started,
-)
-from flask_corbado_session.resume import COOKIE, LIFETIME
+from flask_corbado_session import CorbadoSession, confirm_login, current_session, fresh_login_required, session_started
 from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock, signed_in
-from tests.app import make_app, rows_of, statements
-from tests.jars import LONG, SHORT
+from flask_corbado_session.web.resume import COOKIE, LIFETIME
+from tests.support.apps import make_app, rows_of, statements
+from tests.support.jars import LONG, SHORT
 
 PAGE = {"Accept": "text/html"}
 RESUME = "/session/resume"

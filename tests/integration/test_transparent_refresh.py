@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from flask_corbado_session import current_session, login_required
 from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock, signed_in
-from tests.app import make_app, rows_of, statements
+from tests.support.apps import make_app, rows_of, statements
 
 LARGE = random.Random(1).randbytes(400_000)
 """Below the half megabyte from which Werkzeug's test client writes a file, which it leaves open."""

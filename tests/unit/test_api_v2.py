@@ -12,12 +12,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import make_url
 from werkzeug.test import TestResponse
 
-from flask_corbado_session import api_query, attempts
-from flask_corbado_session.attempts import network_of
-from flask_corbado_session.clock import from_ms
+from flask_corbado_session.model.clock import from_ms
+from flask_corbado_session.operators import api_query, attempts
+from flask_corbado_session.operators.attempts import network_of
 from flask_corbado_session.testing import move_clock, signed_in
-from tests.app import make_app, rows_of, state_of, statements
-from tests.operators import add_device, add_sessions, live_ids, now_of, recorded
+from tests.support.apps import make_app, rows_of, state_of, statements
+from tests.support.operators import add_device, add_sessions, live_ids, now_of, recorded
 
 PROJECT, SECRET = "pro-1234", "corbado1_of_the_tests_alone"
 CONFIG = {"CORBADO_SESSION_API_SECRET": SECRET, "CORBADO_SESSION_PROJECT_ID": PROJECT}

@@ -10,10 +10,10 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from flask_corbado_session.long_token import new_id
 from flask_corbado_session.testing import move_clock, signed_in
-from tests.app import make_app, rows_of, unprepared_app
-from tests.rules import database_down, heard
+from flask_corbado_session.tokens.ids import new_id
+from tests.support.apps import make_app, rows_of, unprepared_app
+from tests.support.rules import database_down, heard
 
 CURL = "curl/8.5.0"
 SAFE = {

@@ -9,7 +9,7 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_corbado_session.clock import Clock, from_ms, lifetime_ms, to_ms
+from flask_corbado_session.model.clock import Clock, from_ms, lifetime_ms, to_ms
 
 
 def test_the_clock_is_the_systems_in_utc() -> None:

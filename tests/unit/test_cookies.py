@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from flask_corbado_session import current_session, current_user, login_user, logout_user
 from flask_corbado_session.testing import MovingClock, expire_short, move_clock, signed_in
-from tests.app import make_app
+from tests.support.apps import make_app
 
 HOST = "Secure; HttpOnly; Path=/; SameSite=Lax"
 YEAR = 400 * 86400

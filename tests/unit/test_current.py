@@ -20,8 +20,8 @@ from flask_corbado_session import (
     login_required,
 )
 from flask_corbado_session.testing import MovingClock, move_clock, signed_in
-from tests.app import make_app, rows_of, statements
-from tests.rules import heard
+from tests.support.apps import make_app, rows_of, statements
+from tests.support.rules import heard
 
 PAGE = {"Accept": "text/html"}
 

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from sqlalchemy import NullPool, QueuePool, create_engine, inspect, make_url, text
 
-from tests.databases import EmptyDatabases, engines_disposed
-from tests.postgres import PostgresServer, wait_until
+from tests.support.databases import EmptyDatabases, engines_disposed
+from tests.support.postgres import PostgresServer, wait_until
 
 
 def connect(server: PostgresServer) -> psycopg.Connection:
@@ -107,7 +107,7 @@ def test_the_log_of_a_private_server_lies_where_the_test_can_read_it(
 
 
 def test_a_server_ends_with_the_process_that_started_it() -> None:
-    code = "import tests.postgres as p; s = p.PostgresServer(); s.start(); print(s.url, flush=True); input()"
+    code = "import tests.support.postgres as p; s = p.PostgresServer(); s.start(); print(s.url, flush=True); input()"
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o711)  # for the account that runs PostgreSQL for root
         environment = {**os.environ, "TMPDIR": directory}

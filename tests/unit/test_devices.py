@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_corbado_session.devices import USER_AGENT_LENGTH, clean_user_agent, cut, describe
-from flask_corbado_session.records import Device
-from tests.rules import NOON
+from flask_corbado_session.model.records import Device
+from flask_corbado_session.model.text import cut
+from flask_corbado_session.sessions.user_agent import USER_AGENT_LENGTH, clean_user_agent, describe
+from tests.support.rules import NOON
 
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"

@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import pytest
 
-from flask_corbado_session.clock import Clock, to_ms
-from flask_corbado_session.ended_set import LONGEST_WAIT, OVERLAP, EndedSet
-from flask_corbado_session.errors import StoreUnavailable
-from flask_corbado_session.records import Changes
+from flask_corbado_session.model.clock import Clock, to_ms
+from flask_corbado_session.model.errors import StoreUnavailable
+from flask_corbado_session.model.records import Changes
 from flask_corbado_session.testing import MovingClock
-from tests.rules import NOON
+from flask_corbado_session.verification.ended import LONGEST_WAIT, OVERLAP, EndedSet
+from tests.support.rules import NOON
 
 SECOND, QUARTER = timedelta(seconds=1), timedelta(minutes=15)
 NOW = to_ms(NOON)

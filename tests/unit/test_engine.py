@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, MetaData, NullPool, QueuePool, create_engine, make_url, text
 
-from flask_corbado_session.engine import Database, is_in_memory
-from flask_corbado_session.errors import DuplicateRow, StoreUnavailable, TablesMissing
-from flask_corbado_session.tables import tables_in
-from tests.rules import rules_on
+from flask_corbado_session.database.engine import Database, is_in_memory
+from flask_corbado_session.database.tables import tables_in
+from flask_corbado_session.model.errors import DuplicateRow, StoreUnavailable, TablesMissing
+from tests.support.rules import rules_on
 
 
 def database_at(url: str, **options: Any) -> Database:

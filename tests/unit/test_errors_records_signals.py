@@ -9,10 +9,11 @@ from typing import Any, get_args
 
 import pytest
 
-from flask_corbado_session import errors, records, signals
-from flask_corbado_session.keys import Key
-from flask_corbado_session.long_token import first_token, new_id
-from flask_corbado_session.store import NewSession
+from flask_corbado_session.database.sessions import NewSession
+from flask_corbado_session.keys.key import Key
+from flask_corbado_session.model import errors, outcome, records, signals, users
+from flask_corbado_session.tokens.ids import new_id
+from flask_corbado_session.tokens.long import first_token
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHORT = records.ShortSession("alice", "s" * 30, NOW, NOW, "issuer")
@@ -41,7 +42,12 @@ def a_device(**changes: Any) -> records.Device:
     return dataclasses.replace(device, **changes)
 
 
-CLASSES = [value for value in vars(records).values() if dataclasses.is_dataclass(value)]
+CLASSES = [
+    value
+    for module in (records, outcome, users)
+    for value in vars(module).values()
+    if dataclasses.is_dataclass(value) and value.__module__ == module.__name__
+]
 
 
 @pytest.mark.parametrize("record", CLASSES, ids=lambda record: record.__name__)
@@ -53,8 +59,8 @@ def test_a_record_is_frozen_and_has_slots(record: Any) -> None:
 @pytest.mark.parametrize(
     "secret",
     [
-        records.Refreshed(SHORT, "SECRET", "SECRET", True, NOW, NOW, "promote"),
-        records.Started(SHORT, "SECRET", "SECRET", "SECRET", True, NOW),
+        outcome.Refreshed(SHORT, "SECRET", "SECRET", True, NOW, NOW, "promote"),
+        outcome.Started(SHORT, "SECRET", "SECRET", "SECRET", True, NOW),
         Key("kid", "HS256", b"SECRET", b"SECRET"),
         NewSession("s", "u", "d", b"SECRET", b"SECRET", True, {}, (), records.Context(), 0, 0, 0, 0),
     ],
@@ -70,7 +76,7 @@ def test_no_secret_of_a_long_token_stands_in_its_repr() -> None:
 
 
 def test_the_outcomes_are_six() -> None:
-    names = {each.__name__ for each in get_args(records.Outcome)}
+    names = {each.__name__ for each in get_args(outcome.Outcome)}
     assert names == {"Active", "Refreshed", "Started", "Anonymous", "Ended", "SignedOut"}
 
 
@@ -90,8 +96,8 @@ def test_a_device_was_last_seen_when_its_latest_session_was() -> None:
     assert a_device().last_seen_at == NOW
 
 
-@pytest.mark.parametrize("user", [records.SessionUser("alice"), records.AnonymousUser()], ids=["somebody", "nobody"])
-def test_a_user_keeps_flask_logins_promises(user: records.SessionUser | records.AnonymousUser) -> None:
+@pytest.mark.parametrize("user", [users.SessionUser("alice"), users.AnonymousUser()], ids=["somebody", "nobody"])
+def test_a_user_keeps_flask_logins_promises(user: users.SessionUser | users.AnonymousUser) -> None:
     known = user.get_id() == "alice"
     assert user.is_authenticated is known
     assert user.is_active is known

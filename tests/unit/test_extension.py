@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from flask_corbado_session import CorbadoSession, SettingsError, current_session, login_required, login_user
 from flask_corbado_session.testing import signed_in
-from tests.app import SECRET_KEY, make_app, rows_of, statements, unprepared_app
+from tests.support.apps import SECRET_KEY, make_app, rows_of, statements, unprepared_app
 
 LOG = "flask_corbado_session"
 

@@ -15,7 +15,7 @@ from flask.views import MethodView, View
 
 from flask_corbado_session import CorbadoSession, current_session, current_user, login_required, login_user, logout_user
 from flask_corbado_session.testing import signed_in
-from tests.app import make_app, rows_of
+from tests.support.apps import make_app, rows_of
 
 PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Accept": "*/*"}

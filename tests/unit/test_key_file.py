@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from flask_corbado_session import key_set
-from flask_corbado_session.errors import InvalidShortSession, SettingsError
-from flask_corbado_session.key_set import KeyFileError
-from flask_corbado_session.short_token import ShortTokenVerifier, mint
-from tests.key_files import NOON, Ring, a_jwk, file_of, key_file
-from tests.short_sessions import a_short_session
+from flask_corbado_session.keys import file as key_set
+from flask_corbado_session.keys.file import KeyFileError
+from flask_corbado_session.model.errors import InvalidShortSession, SettingsError
+from flask_corbado_session.tokens.short import ShortTokenVerifier, mint
+from tests.support.key_files import NOON, Ring, a_jwk, file_of, key_file
+from tests.support.short_sessions import a_short_session
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 FIRST, SECOND_KEY = a_jwk("EdDSA", 0)["kid"], a_jwk("EdDSA", 1)["kid"]
@@ -44,7 +44,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
         seen.append(name)
         return real(*given)
 
-    monkeypatch.setattr(f"flask_corbado_session.key_file.{name}", counted)
+    monkeypatch.setattr(f"flask_corbado_session.keys.ring.{name}", counted)
     return seen
 
 

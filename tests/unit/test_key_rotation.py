@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_corbado_session.key_rotation import MARGIN, generate, rotate
-from flask_corbado_session.key_set import KeyFileError, KeyFileExists, read
-from flask_corbado_session.signing_key import SigningAlgorithm, state_of
-from tests.key_files import ALGORITHMS, NOON, Ring, a_jwk, key_file
+from flask_corbado_session.keys.file import KeyFileError, KeyFileExists, read
+from flask_corbado_session.keys.jwk import SigningAlgorithm, state_of
+from flask_corbado_session.keys.rotation import MARGIN, generate, rotate
+from tests.support.key_files import ALGORITHMS, NOON, Ring, a_jwk, key_file
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 SHORT = 15 * MINUTE

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from flask_corbado_session.key_set import KeyFileError, KeyFileExists, read, write
-from flask_corbado_session.signing_key import read_jwk
-from tests.key_files import PRIVATE_MEMBERS, a_jwk, file_of, key_file
+from flask_corbado_session.keys.file import KeyFileError, KeyFileExists, read, write
+from flask_corbado_session.keys.jwk import read_jwk
+from tests.support.key_files import PRIVATE_MEMBERS, a_jwk, file_of, key_file
 
 ONE, TWO = read_jwk(a_jwk("EdDSA", 0)), read_jwk(a_jwk("EdDSA", 1))
 
@@ -127,7 +127,7 @@ def test_a_file_of_somebody_else_is_refused(path: Path) -> None:
     code = f"""if True:
         import os
         from pathlib import Path
-        from flask_corbado_session.key_set import KeyFileError, read
+        from flask_corbado_session.keys.file import KeyFileError, read
         os.setgid(65534); os.setuid(65534)
         try:
             read(Path({str(path)!r}))

@@ -7,8 +7,8 @@ import secrets
 
 import pytest
 
-from flask_corbado_session.keys import SecretKeys, thumbprint, weakness
-from tests.rules import NOON
+from flask_corbado_session.keys.key import SecretKeys, thumbprint, weakness
+from tests.support.rules import NOON
 
 NEW, OLD = "the new secret of this app 0123", "the old secret of this app 0123"
 

@@ -18,10 +18,10 @@ from flask import Flask
 from flask.cli import FlaskGroup
 
 from flask_corbado_session import SettingsError
-from flask_corbado_session.key_set import read
+from flask_corbado_session.keys.file import read
 from flask_corbado_session.testing import MovingClock, move_clock
-from tests.app import make_app
-from tests.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk, file_of, key_file
+from tests.support.apps import make_app
+from tests.support.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk, file_of, key_file
 
 FIRST = a_jwk("EdDSA", 0)["kid"]
 MINUTE = timedelta(minutes=1)

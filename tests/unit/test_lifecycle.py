@@ -8,22 +8,14 @@ from typing import Any, get_args
 import pytest
 from sqlalchemy import select, update
 
-from flask_corbado_session.errors import InvalidShortSession, StoreUnavailable
-from flask_corbado_session.long_token import LongTokenSigner, first_token, new_id
-from flask_corbado_session.records import (
-    Active,
-    Anonymous,
-    Context,
-    Ended,
-    EndReason,
-    LongSession,
-    Refreshed,
-    RefreshKind,
-    Started,
-)
-from flask_corbado_session.short_sessions import Presented
-from tests.app import statements_of
-from tests.rules import NOON, SECRET, Rules, database_down, heard, presented, rules_on
+from flask_corbado_session.model.errors import InvalidShortSession, StoreUnavailable
+from flask_corbado_session.model.outcome import Active, Anonymous, Ended, Refreshed, Started
+from flask_corbado_session.model.records import Context, EndReason, LongSession, RefreshKind
+from flask_corbado_session.sessions.presented import Presented
+from flask_corbado_session.tokens.ids import new_id
+from flask_corbado_session.tokens.long import LongTokenSigner, first_token
+from tests.support.apps import statements_of
+from tests.support.rules import NOON, SECRET, Rules, database_down, heard, presented, rules_on
 
 MINUTE = timedelta(seconds=61)
 FORGED = LongTokenSigner(["the key of somebody else altogether"]).dump(first_token(new_id())[0])

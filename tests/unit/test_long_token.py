@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import Signer
 
-from flask_corbado_session.long_token import DeviceTokenSigner, LongTokenSigner, first_token, is_id, new_id
-from tests.rules import SECRET
+from flask_corbado_session.tokens.ids import is_id, new_id
+from flask_corbado_session.tokens.long import DeviceTokenSigner, LongTokenSigner, first_token
+from tests.support.rules import SECRET
 
 SIGNER = LongTokenSigner([SECRET])
 TOKEN, ROOT = first_token(new_id())

@@ -13,9 +13,9 @@ from flask import Flask
 from itsdangerous import URLSafeSerializer
 
 from flask_corbado_session import CorbadoSession, Notice, session_revoked
-from flask_corbado_session.notices import LINK_LIFETIME
+from flask_corbado_session.sessions.new_device import LINK_LIFETIME
 from flask_corbado_session.testing import MovingClock, move_clock, signed_in
-from tests.app import SECRET_KEY, make_app, rows_of, statements, unprepared_app
+from tests.support.apps import SECRET_KEY, make_app, rows_of, statements, unprepared_app
 
 
 class Site:

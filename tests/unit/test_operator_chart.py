@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from flask_corbado_session.operator_chart import FRESH, HEIGHT, WIDTH, DailyNumbers, draw
-from flask_corbado_session.operator_store import DAY
+from flask_corbado_session.operators.chart import FRESH, HEIGHT, WIDTH, DailyNumbers, draw
+from flask_corbado_session.operators.queries import DAY
 
 TODAY = 20_000
 NOON = TODAY * DAY + DAY // 2

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_corbado_session.operator_filter import LONGEST, READERS, FilterError, parse, read_time, term
+from flask_corbado_session.operators.search import LONGEST, READERS, FilterError, parse, read_time, term
 
 ALL = tuple(READERS)
 AN_ID = "a1" * 15

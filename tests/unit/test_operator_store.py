@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_corbado_session import operator_scan
-from flask_corbado_session.clock import from_ms
-from flask_corbado_session.operator_filter import READERS, Filter, parse
-from flask_corbado_session.operator_scan import COUNTED, Count, Key
-from flask_corbado_session.operator_store import Listing, OperatorStore
-from tests.app import make_app, rows_of, statements
-from tests.operators import DAY, add_device, add_sessions, now_of, tables_of
+from flask_corbado_session.model.clock import from_ms
+from flask_corbado_session.operators import paging as operator_scan
+from flask_corbado_session.operators.paging import COUNTED, Count, Key
+from flask_corbado_session.operators.queries import Listing, OperatorStore
+from flask_corbado_session.operators.search import READERS, Filter, parse
+from tests.support.apps import make_app, rows_of, statements
+from tests.support.operators import DAY, add_device, add_sessions, now_of, tables_of
 
 
 @pytest.fixture

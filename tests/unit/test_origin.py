@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flask_corbado_session.origin import SAFE_METHODS, is_foreign, is_same_host, safe_next
+from flask_corbado_session.web.origin import SAFE_METHODS, is_foreign, is_same_host, safe_next
 
 HOST, OURS, THEIRS, IDP = "app.example.com", "https://app.example.com", "https://evil.example", "https://idp.example"
 TRUSTED = frozenset({IDP})

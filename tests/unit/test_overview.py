@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from flask_corbado_session.errors import UnknownSession
-from flask_corbado_session.long_token import new_id
-from flask_corbado_session.records import Active, Ended
-from flask_corbado_session.short_sessions import Presented
-from tests.app import statements_of
-from tests.rules import Rules, heard, presented, rules_on
+from flask_corbado_session.model.errors import UnknownSession
+from flask_corbado_session.model.outcome import Active, Ended
+from flask_corbado_session.sessions.presented import Presented
+from flask_corbado_session.tokens.ids import new_id
+from tests.support.apps import statements_of
+from tests.support.rules import Rules, heard, presented, rules_on
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from flask_corbado_session import NotFound, problems
-from flask_corbado_session.problems import Problem
-from tests.app import make_app
+from flask_corbado_session import NotFound
+from flask_corbado_session.web import problems
+from flask_corbado_session.web.problems import Problem
+from tests.support.apps import make_app
 
 KINDS: dict[str, tuple[Any, int, str]] = {
     "unauthenticated": (problems.Unauthenticated, 401, "unauthenticated"),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.protocol import Limits, Row, Token, kind
-from tests.search import FRESH, Found, Held, Served, World, child, search, successor_confirmed
+from tests.support.oracle import Limits, Row, Token, kind
+from tests.support.state_search import FRESH, Found, Held, Served, World, child, search, successor_confirmed
 
 NEVER_K = float("inf")
 """No token is opened anew K times: so often an answer would have to be lost without one coming through."""

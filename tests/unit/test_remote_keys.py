@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from flask_corbado_session import remote, remote_keys
-from flask_corbado_session.errors import InvalidShortSession, StoreUnavailable
-from flask_corbado_session.remote_keys import FRESH, NO_KEYS, PAUSE, STALE, RemoteKeys, read_keys
-from flask_corbado_session.short_token import ShortTokenVerifier
-from flask_corbado_session.signing_key import SigningAlgorithm
-from tests.issuers import KEYS, Answer, Issuer, body, claims_at, document, public, redirect, signed, status
-from tests.key_files import ALGORITHMS, a_jwk
+from flask_corbado_session.keys.jwk import SigningAlgorithm
+from flask_corbado_session.model.errors import InvalidShortSession, StoreUnavailable
+from flask_corbado_session.tokens.short import ShortTokenVerifier
+from flask_corbado_session.verification import http as remote
+from flask_corbado_session.verification import remote_keys
+from flask_corbado_session.verification.remote_keys import FRESH, NO_KEYS, PAUSE, STALE, RemoteKeys, read_keys
+from tests.support.issuers import KEYS, Answer, Issuer, body, claims_at, document, public, redirect, signed, status
+from tests.support.key_files import ALGORITHMS, a_jwk
 
 ISSUER = "https://auth.example.com"
 RS, ES, ED = (a_jwk(algorithm) for algorithm in ALGORITHMS)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_corbado_session import SettingsError
-from flask_corbado_session.settings import PREFIX, Settings
+from flask_corbado_session.model.settings import PREFIX, Settings
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 DEFAULTS = {

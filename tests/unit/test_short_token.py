@@ -8,12 +8,12 @@ from typing import Any
 import jwt
 import pytest
 
-from flask_corbado_session.errors import InvalidShortSession
-from flask_corbado_session.keys import Key
-from flask_corbado_session.records import ShortSession
-from flask_corbado_session.short_token import ShortTokenVerifier, check_claims, mint
-from tests.rules import NOON
-from tests.unit.short_tokens import (
+from flask_corbado_session.keys.key import Key
+from flask_corbado_session.model.errors import InvalidShortSession
+from flask_corbado_session.model.records import ShortSession
+from flask_corbado_session.tokens.short import ShortTokenVerifier, check_claims, mint
+from tests.support.rules import NOON
+from tests.support.short_tokens import (
     CLAIMS,
     GOOD,
     HEADER,

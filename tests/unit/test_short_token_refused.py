@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.rules import NOON, SECRET
-from tests.unit.short_tokens import (
+from tests.support.rules import NOON, SECRET
+from tests.support.short_tokens import (
     CLAIMS,
     GOOD,
     HEADER,

@@ -12,10 +12,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask_corbado_session import Context, session_started, signals
+from flask_corbado_session import Context, session_started
+from flask_corbado_session.model import signals
 from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock, signed_in
-from tests.app import make_app
-from tests.rules import heard
+from tests.support.apps import make_app
+from tests.support.rules import heard
 
 EXTRA = {"REMOTE_ADDR": "192.0.2.7", "HTTP_USER_AGENT": "Tests/1.0"}
 HERE = Context("192.0.2.7", "Tests/1.0")

@@ -14,9 +14,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from jwt.algorithms import get_default_algorithms
 
-from flask_corbado_session.keys import thumbprint
-from flask_corbado_session.signing_key import SigningAlgorithm, SigningKey, newest_active, read_jwk, state_of, to_jwk
-from tests.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk
+from flask_corbado_session.keys.jwk import SigningAlgorithm, SigningKey, newest_active, read_jwk, state_of, to_jwk
+from flask_corbado_session.keys.key import thumbprint
+from tests.support.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk
 
 HOUR = timedelta(hours=1)
 _IMPLEMENTATIONS = get_default_algorithms()

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, func, insert, make_url, select
 
-from flask_corbado_session.clock import from_ms, to_ms
-from flask_corbado_session.devices import describe
-from flask_corbado_session.engine import Database
-from flask_corbado_session.errors import StoreUnavailable
-from flask_corbado_session.long_token import new_id
-from flask_corbado_session.records import Context
-from flask_corbado_session.store import NewSession, Store
-from flask_corbado_session.tables import tables_in
-from tests.app import statements_of
-from tests.rules import NOON, Rules, rules_on
+from flask_corbado_session.database.engine import Database
+from flask_corbado_session.database.sessions import NewSession, Store
+from flask_corbado_session.database.tables import tables_in
+from flask_corbado_session.model.clock import from_ms, to_ms
+from flask_corbado_session.model.errors import StoreUnavailable
+from flask_corbado_session.model.records import Context
+from flask_corbado_session.sessions.user_agent import describe
+from flask_corbado_session.tokens.ids import new_id
+from tests.support.apps import statements_of
+from tests.support.rules import NOON, Rules, rules_on
 
 NOW = to_ms(NOON)
 DAY = 86_400_000

@@ -7,7 +7,7 @@ from sqlalchemy import MetaData, create_engine, inspect
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 
-from flask_corbado_session.tables import tables_in
+from flask_corbado_session.database.tables import tables_in
 
 
 def test_they_are_built_once_per_metadata() -> None:

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_corbado_session.testing import copy_jar, expire_short, move_clock, signed_in
-from tests.app import make_app, rows_of, statements
+from tests.support.apps import make_app, rows_of, statements
 
 NAMES = ("__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device")
 

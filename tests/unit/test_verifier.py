@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
 from flask_corbado_session import ShortSessionVerifier
-from flask_corbado_session.clock import Clock, to_ms
-from flask_corbado_session.errors import InvalidShortSession
+from flask_corbado_session.model.clock import Clock, to_ms
+from flask_corbado_session.model.errors import InvalidShortSession
 from flask_corbado_session.testing import MovingClock
-from tests.issuers import Issuer, claims_at, public, redirect, signed
-from tests.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk
-from tests.unit.short_tokens import encode
+from tests.support.issuers import Issuer, claims_at, public, redirect, signed
+from tests.support.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk
+from tests.support.short_tokens import encode
 
 ISSUER = "https://auth.example.com"
 RS, ES, ED = (a_jwk(algorithm) for algorithm in ALGORITHMS)

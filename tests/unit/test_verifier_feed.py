@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from flask_corbado_session import ShortSessionVerifier
-from flask_corbado_session import verifier as verifier_module
-from flask_corbado_session.clock import Clock, to_ms
-from flask_corbado_session.ended_set import LONGEST_WAIT
-from flask_corbado_session.errors import InvalidShortSession, StoreUnavailable
+from flask_corbado_session.model.clock import Clock, to_ms
+from flask_corbado_session.model.errors import InvalidShortSession, StoreUnavailable
 from flask_corbado_session.testing import MovingClock
-from flask_corbado_session.verifier import read_feed
-from tests.issuers import FEED, Answer, Issuer, body, claims_at, document, public, redirect, signed, status
-from tests.key_files import NOON, a_jwk
+from flask_corbado_session.verification import verifier as verifier_module
+from flask_corbado_session.verification.ended import LONGEST_WAIT
+from flask_corbado_session.verification.verifier import read_feed
+from tests.support.issuers import FEED, Answer, Issuer, body, claims_at, document, public, redirect, signed, status
+from tests.support.key_files import NOON, a_jwk
 
 ISSUER = "https://auth.example.com"
 KEY = a_jwk("EdDSA")

@@ -12,12 +12,12 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from flask_corbado_session import key_rotation
-from flask_corbado_session.key_file import LOOK_EVERY
-from flask_corbado_session.signing_key import SigningAlgorithm
+from flask_corbado_session.keys import rotation as key_rotation
+from flask_corbado_session.keys.jwk import SigningAlgorithm
+from flask_corbado_session.keys.ring import LOOK_EVERY
 from flask_corbado_session.testing import MovingClock, move_clock, signed_in
-from tests.app import make_app, state_of, statements
-from tests.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk, key_file
+from tests.support.apps import make_app, state_of, statements
+from tests.support.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk, key_file
 
 ROUTES = ["/.well-known/jwks.json", "/.well-known/jwks"]
 MINUTE = timedelta(minutes=1)

@@ -13,9 +13,9 @@ from flask import Flask
 from jinja2.ext import extract_from_ast
 from markupsafe import Markup
 
-from flask_corbado_session import words
 from flask_corbado_session.testing import move_clock
-from tests.app import make_app
+from flask_corbado_session.web import text as words
+from tests.support.apps import make_app
 
 GERMAN = {
     "just now": "gerade eben",
@@ -152,7 +152,7 @@ def test_the_texts_of_the_templates_are_found_by_who_extracts_messages(app: Flas
     app.jinja_env.add_extension("jinja2.ext.i18n")
     found: set[object] = set()
     for template in ("devices", "device", "ended", "macros", "disown", "resume", "error"):
-        source = (Path(words.__file__).parent / "templates" / "corbado_session" / f"{template}.html").read_text()
+        source = (Path(words.__file__).parents[1] / "templates" / "corbado_session" / f"{template}.html").read_text()
         extracted = extract_from_ast(app.jinja_env.parse(source))
         messages = [message for _, name, message in extracted if name == "_"]
         assert messages

@@ -1,0 +1,1 @@
+"""``flask corbado-session``: the commands."""

@@ -1,0 +1,155 @@
+"""The tables, as Core tables in the app's own metadata, so that ``db.create_all()`` and migrations see them.
+
+DESIGN §7 names two, of sessions and devices; the third records what operators did (who, what, how many, when), which
+outlives the sessions it was done to. It is written by the operator pages and the operator API alone.
+
+Times are integer milliseconds since the epoch: SQLite loses offsets, MariaDB drops fractions. Ids compare
+case-sensitively on every database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
+
+from ..model.records import NAME_LENGTH
+from ..model.users import USER_ID_LENGTH
+
+SESSION = "corbado_session"
+DEVICE = "corbado_device"
+OPERATOR_ACTION = "corbado_operator_action"
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables of one metadata."""
+
+    session: Table
+    device: Table
+    operator_action: Table
+
+
+def tables_in(metadata: MetaData) -> Tables:
+    """The tables of this metadata, built the first time they are asked for."""
+    if SESSION not in metadata.tables:
+        _device_table(metadata)
+        _session_table(metadata)
+        _operator_action_table(metadata)
+    return Tables(metadata.tables[SESSION], metadata.tables[DEVICE], metadata.tables[OPERATOR_ACTION])
+
+
+def _exact(length: int) -> TypeEngine[str]:
+    """A text that compares case-sensitively: MariaDB's default collation does not."""
+    exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    return String(length).with_variant(exact, "mysql", "mariadb")
+
+
+def _hash() -> TypeEngine[bytes]:
+    return LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+def _device_table(metadata: MetaData) -> None:
+    Table(
+        DEVICE,
+        metadata,
+        Column("id", _exact(30), nullable=False),
+        Column("user_id", _exact(USER_ID_LENGTH), nullable=False),
+        Column("cookie_hash", _hash(), nullable=False),
+        Column("name", String(NAME_LENGTH)),
+        Column("user_agent", String(512)),
+        Column("browser", String(64), nullable=False),
+        Column("system", String(64), nullable=False),
+        Column("form", String(16), nullable=False),
+        Column("first_seen_at", BigInteger, nullable=False),
+        PrimaryKeyConstraint("id", name="pk_corbado_device"),
+        UniqueConstraint("user_id", "cookie_hash", name="uq_corbado_device_user_id_cookie_hash"),
+        Index("ix_corbado_device_first_seen_at", "first_seen_at", "id"),
+    )
+
+
+def _session_table(metadata: MetaData) -> None:
+    Table(
+        SESSION,
+        metadata,
+        Column("id", _exact(30), nullable=False),
+        Column("user_id", _exact(USER_ID_LENGTH), nullable=False),
+        Column("device_id", _exact(30), nullable=False),
+        # rotation (PROTOCOL.md, "Row"); step is how far the last accepted token was ahead of the row
+        Column("secret_hash", _hash(), nullable=False),
+        Column("gen", Integer, nullable=False),
+        Column("cur", _hash(), nullable=False),
+        Column("at", BigInteger, nullable=False),
+        Column("win", Integer, nullable=False),
+        Column("step", Integer, nullable=False),
+        # lifetimes
+        Column("created_at", BigInteger, nullable=False),
+        Column("last_seen_at", BigInteger, nullable=False),
+        Column("idle_expires_at", BigInteger, nullable=False),
+        Column("expires_at", BigInteger, nullable=False),
+        Column("ended_at", BigInteger),
+        Column("end_reason", String(16)),
+        # short sessions made before this are not accepted any more, though the long one lives (expire_short)
+        Column("short_after", BigInteger),
+        # what the short session is made of
+        Column("persistent", Boolean(create_constraint=False), nullable=False),
+        Column("claims", Text, nullable=False),
+        Column("auth_time", BigInteger, nullable=False),
+        Column("amr", String(255), nullable=False),
+        # where it was last refreshed from, and the second context of a reopened or stolen one
+        Column("ip", String(45)),
+        Column("user_agent", String(512)),
+        Column("other_ip", String(45)),
+        Column("other_user_agent", String(512)),
+        PrimaryKeyConstraint("id", name="pk_corbado_session"),
+        ForeignKeyConstraint(["device_id"], [f"{DEVICE}.id"], name="fk_corbado_session_device_id"),
+        Index("ix_corbado_session_user_id_ended_at_expires_at", "user_id", "ended_at", "expires_at"),
+        # Partial, where the database knows that: SQLite takes "ended_at IS NULL" for as rare as any other value, and
+        # would walk through all live sessions by this index in place of the one that finds the few it wants.
+        Index("ix_corbado_session_ended_at", "ended_at", **_where("ended_at IS NOT NULL")),
+        Index("ix_corbado_session_short_after", "short_after", **_where("short_after IS NOT NULL")),
+        Index("ix_corbado_session_created_at", "created_at", "id"),
+        Index("ix_corbado_session_expires_at", "expires_at"),
+        Index("ix_corbado_session_device_id", "device_id"),
+    )
+
+
+def _operator_action_table(metadata: MetaData) -> None:
+    Table(
+        OPERATOR_ACTION,
+        metadata,
+        Column("id", _exact(30), nullable=False),
+        Column("at", BigInteger, nullable=False),
+        # the operator's user id, or the project id for the operator API
+        Column("operator_id", _exact(USER_ID_LENGTH), nullable=False),
+        Column("via", String(8), nullable=False),
+        Column("action", String(16), nullable=False),
+        # the id of a session, a device or a user, or a time; no foreign key, since it outlives what it names
+        Column("target", _exact(USER_ID_LENGTH), nullable=False),
+        # how many sessions were ended; none while it is being done, or when it was broken off
+        Column("sessions", Integer),
+        PrimaryKeyConstraint("id", name="pk_corbado_operator_action"),
+        Index("ix_corbado_operator_action_at", "at", "id"),
+    )

@@ -1,0 +1,1 @@
+"""Signing keys: where they come from, how they are stored and rotated."""

@@ -1,0 +1,64 @@
+"""The outcome of a request (DESIGN §4): exactly one is kept with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .records import GoneReason, RefreshKind, ShortSession
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A valid short session came with the request; no statement was needed."""
+
+    short: ShortSession
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """The long session gave a new short one; ``long_token`` is None where the browser keeps the one it has."""
+
+    short: ShortSession
+    short_token: str = field(repr=False)
+    long_token: str | None = field(repr=False)
+    persistent: bool
+    long_expires_at: datetime
+    at: datetime
+    kind: RefreshKind
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Somebody signed in, or confirmed it, in this request: a new long session."""
+
+    short: ShortSession
+    short_token: str = field(repr=False)
+    long_token: str = field(repr=False)
+    device_token: str = field(repr=False)
+    persistent: bool
+    long_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """No session of ours came with the request; ``bearer_code`` says why a bearer token was refused."""
+
+    bearer_code: str | None = None
+    bearer_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An authentic long session came that no longer serves."""
+
+    session_id: str
+    reason: GoneReason
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """This browser signed out in this request; its cookies are cleared."""
+
+
+Outcome = Active | Refreshed | Started | Anonymous | Ended | SignedOut

@@ -1,0 +1,74 @@
+"""Who a user is: the users this library makes itself, and the id of anybody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUser:
+    """The signed-in user of an app that has set no ``user_loader``: made from the claims, without a query."""
+
+    id: str
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        """The user id, as Flask-Login's users give it."""
+        return self.id
+
+
+class UserMixin:
+    """What Flask-Login's mixin of that name gives a user class that has an ``id``."""
+
+    __slots__ = ()
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        """The id as text."""
+        return str(self.id)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymousUser:
+    """Nobody; what ``current_user`` is when no session came with the request, and outside a request."""
+
+    id: None = None
+
+    is_authenticated = False
+    is_active = False
+    is_anonymous = True
+
+    def get_id(self) -> None:
+        """None, as Flask-Login's anonymous user gives it."""
+        return None
+
+
+def user_id_of(user: Any) -> str:
+    """The id of a user, always text: ``get_id()``, else ``id``, else the value itself."""
+    value = user
+    if not isinstance(user, (str, int, UUID)):
+        value = user.get_id() if callable(getattr(user, "get_id", None)) else getattr(user, "id", None)
+    if (
+        value is None
+        or isinstance(value, bool)
+        or (not isinstance(value, (str, int)) and not hasattr(value, "__str__"))
+    ):
+        raise TypeError(
+            f"a {type(user).__name__} has no user id: give it an `id` or a `get_id()`, or pass the id itself"
+        )
+    text = str(value)
+    if not 0 < len(text) <= USER_ID_LENGTH or "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+        raise ValueError(f"a user id must be 1 to {USER_ID_LENGTH} characters long, without NUL or half characters")
+    return text
+
+
+USER_ID_LENGTH = 255

@@ -1,0 +1,152 @@
+"""The search of the operator pages: ``user:alice status:live before:2026-01-01``, nothing that has to be guessed.
+
+A search is a list of terms ``field:value``, all of which must hold. A value with spaces stands in double quotes
+(a quote in it is written twice). Days and times are UTC. No SQL in here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any, get_args
+
+from ..model.clock import to_ms
+from ..model.records import EndReason, Form
+from ..model.users import USER_ID_LENGTH
+from ..tokens.ids import is_id
+
+LONGEST = 500
+"""Characters of a search."""
+_LONGEST_WORD = 64
+_TERM = re.compile(r'(?P<field>[^\s:"]+):(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^\s"]*))(?:\s+|$)')
+STATES = ("live", "ended", "expired", "idle")
+
+
+class FilterError(ValueError):
+    """A search outside the grammar. ``field`` names the term; the text says what it may be."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The terms of a search, each value in the type it is used in."""
+
+    terms: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.terms)
+
+    def get(self, field: str) -> Any:
+        """The value of a term, or None."""
+        return self.terms.get(field)
+
+    def beyond(self, *fields: str) -> bool:
+        """Whether there are terms but these."""
+        return any(each not in fields for each in self.terms)
+
+
+def _user(value: str) -> str:
+    if len(value) > USER_ID_LENGTH:
+        raise ValueError(f"a user id of at most {USER_ID_LENGTH} characters")
+    return value
+
+
+def _id(value: str) -> str:
+    if not is_id(value):
+        raise ValueError("an id of 30 letters and digits")
+    return value
+
+
+def _ip(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError("a whole IP address, such as 10.0.0.1 or 2001:db8::1") from None
+
+
+def _word(value: str) -> str:
+    if len(value) > _LONGEST_WORD:
+        raise ValueError(f"a name of at most {_LONGEST_WORD} characters")
+    return value
+
+
+def one_of(*known: str) -> Callable[[str], str]:
+    """Reads one of these words."""
+
+    def read(value: str) -> str:
+        if value not in known:
+            raise ValueError(f"one of {', '.join(known)}")
+        return value
+
+    return read
+
+
+def read_time(value: str) -> int:
+    """Milliseconds of a day, or of a day and time, in UTC unless it says where; ValueError for any other text."""
+    try:
+        at = datetime.fromisoformat(value)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+        return to_ms(at)
+    except (ValueError, OverflowError):
+        raise ValueError("a day or time in UTC, such as 2026-01-31 or 2026-01-31T18:00") from None
+
+
+READERS: Mapping[str, Callable[[str], Any]] = {
+    "user": _user,
+    "device": _id,
+    "session": _id,
+    "ip": _ip,
+    "browser": _word,
+    "system": _word,
+    "form": one_of(*get_args(Form)),
+    "status": one_of(*STATES),
+    "reason": one_of(*get_args(EndReason)),
+    "after": read_time,
+    "before": read_time,
+}
+"""Every term there is; a list of the pages knows some of them."""
+
+
+def parse(text: str, known: tuple[str, ...]) -> Filter:
+    """The terms of a search; :class:`FilterError` for one that is not among ``known``, or can't be read."""
+    if len(text) > LONGEST or not text.isprintable():
+        raise FilterError("q", f"A search has at most {LONGEST} printable characters.")
+    terms: dict[str, Any] = {}
+    at = 0
+    rest = text.strip()
+    while at < len(rest):
+        found = _TERM.match(rest, at)
+        if found is None:
+            raise FilterError("q", f"A search is made of terms such as user:alice; “{rest[at:].split()[0]}” is none.")
+        name = found["field"]
+        value = found["plain"] if found["quoted"] is None else found["quoted"].replace('""', '"')
+        terms[name] = _read(name, value, known, terms)
+        at = found.end()
+    return Filter(terms, rest)
+
+
+def _read(name: str, value: str, known: tuple[str, ...], so_far: Mapping[str, Any]) -> Any:
+    if name not in known:
+        raise FilterError(name, f"There is no term “{name}:” here; known are {', '.join(known)}.")
+    if name in so_far:
+        raise FilterError(name, f"The term “{name}:” stands twice; a search names each once.")
+    if not value:
+        raise FilterError(name, f"The term “{name}:” has no value after its colon.")
+    try:
+        return READERS[name](value)
+    except ValueError as error:
+        raise FilterError(name, f"The term “{name}:” takes {error}.") from None
+
+
+def term(name: str, value: str) -> str:
+    """A term as it is written, quoted where it must be."""
+    plain = value and not any(each.isspace() or each == '"' for each in value)
+    quoted = value.replace('"', '""')
+    return f"{name}:{value}" if plain else f'{name}:"{quoted}"'

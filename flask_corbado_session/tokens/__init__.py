@@ -1,0 +1,1 @@
+"""The short session's JWT, the long session's token, and ids."""

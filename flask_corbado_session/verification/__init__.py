@@ -1,0 +1,1 @@
+"""Whether a short session holds, with or without a database."""

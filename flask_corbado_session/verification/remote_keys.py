@@ -1,0 +1,131 @@
+"""The issuer's public keys, as a service that only verifies knows them (RFC 7517, over HTTP)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from jwt.exceptions import PyJWTError
+
+from ..keys.jwk import LEAST_RSA_BITS
+from ..keys.key import Algorithms, Key
+from ..model.errors import StoreUnavailable
+from .http import TIMEOUT, SingleFlight, check_url, fetch_json
+
+log = logging.getLogger("flask_corbado_session")
+
+FRESH = 240.0
+"""Seconds after which known keys are looked for again, in the background; well under the ten minutes a new key is
+published ahead of its first signature."""
+STALE = 24 * 3600.0
+"""Seconds for which known keys serve while the issuer can't be asked."""
+PAUSE = 30.0
+"""Seconds between two fetches while there are keys: a kid that asks for one anybody can make up."""
+NO_KEYS = 5.0
+"""Seconds between two tries while there are none."""
+
+_ALGORITHMS: dict[tuple[object, object], Algorithms] = {
+    ("RSA", None): "RS256",
+    ("EC", "P-256"): "ES256",
+    ("OKP", "Ed25519"): "EdDSA",
+}
+
+
+class RemoteKeys:
+    """A :class:`KeyRing` that only verifies. Nobody waits for a fetch while a known key serves."""
+
+    def __init__(self, url: str) -> None:
+        self._url = check_url(url)
+        self._keys: dict[str, Key] = {}
+        self._version = object()
+        self._fetched_at = float("-inf")
+        self._flight = SingleFlight(self._fetch)
+
+    @property
+    def version(self) -> object:
+        """Differs after the keys have changed, or grown too old to serve.
+
+        Asked for each token, known ones too, so that it is here that old keys are looked for again: a token kept in
+        mind must not outlive its key.
+        """
+        age = monotonic() - self._fetched_at
+        if age > FRESH:
+            self._look()
+        return self._version, age > STALE
+
+    def signing(self, now: datetime) -> Key:
+        """Never: the private keys are the issuer's."""
+        raise RuntimeError("this app only verifies short sessions; the issuer signs them")
+
+    def find(self, kid: str) -> Key | None:
+        """The key of that id; for an unknown one the issuer is asked, at most every 30 s, and waited for."""
+        key = self._known().get(kid)
+        if key is None:
+            self._look()
+            self._flight.wait(TIMEOUT)
+            key = self._known().get(kid)
+        return key
+
+    def _known(self) -> dict[str, Key]:
+        return self._keys if monotonic() - self._fetched_at <= STALE else {}
+
+    def _look(self) -> None:
+        self._flight.start(PAUSE if self._known() else NO_KEYS)
+
+    def _fetch(self) -> None:
+        try:
+            keys = read_keys(fetch_json(self._url))
+        except StoreUnavailable as error:
+            log.warning("the keys of the issuer could not be fetched, those known before serve on: %s", error)
+            return
+        changed = self._keys != keys  # not the ids alone: another key may come under an old one
+        self._keys, self._fetched_at = keys, monotonic()
+        if changed:  # last, so that nothing verified by the old keys is kept under the new version
+            self._version = object()
+
+
+def read_keys(document: Any) -> dict[str, Key]:
+    """The keys of a JWK set that can verify a short session; what can't be used is passed over (RFC 7517 §5).
+
+    :class:`StoreUnavailable` for a set that can't be right: none usable, or one kid for two keys.
+    """
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise StoreUnavailable("expected a JWK set, an object with a list of keys")
+    found: dict[str, Key] = {}
+    for jwk in listed:
+        key = _read_key(jwk)
+        if key is None:
+            continue
+        if key.kid in found:
+            raise StoreUnavailable(f"the JWK set has two keys of the kid {key.kid[:60]!r}")
+        found[key.kid] = key
+    if not found:
+        raise StoreUnavailable(
+            f"none of the {len(listed)} keys of the JWK set is an RS256, ES256 or EdDSA key with a kid"
+        )
+    return found
+
+
+def _read_key(jwk: Any) -> Key | None:
+    if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig":
+        return None
+    kid = jwk.get("kid")
+    if not isinstance(kid, str) or not kid:
+        return None
+    if "d" in jwk:
+        log.warning("the key %.60a of the JWK set is passed over: its private half is published with it", kid)
+        return None
+    # found by the kind of key, never by its own word: PyJWT raises NotImplementedError for a key that says "none"
+    try:
+        algorithm = _ALGORITHMS.get((jwk.get("kty"), jwk.get("crv")))
+        if algorithm is None or jwk.get("alg", algorithm) != algorithm:
+            return None
+        public = Key(kid, algorithm, None).implementation.from_jwk(jwk)
+    except (PyJWTError, ValueError, TypeError, KeyError):
+        return None
+    if algorithm == "RS256" and public.key_size < LEAST_RSA_BITS:
+        return None
+    return Key(kid, algorithm, public)

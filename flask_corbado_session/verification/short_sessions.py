@@ -1,0 +1,50 @@
+"""Short sessions as a request brings them: verified without a database, but for what has ended meanwhile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from ..model.clock import Clock
+from ..model.errors import InvalidShortSession
+from ..model.outcome import Active, Anonymous
+from ..model.records import ShortSession
+from ..tokens.short import ShortTokenVerifier
+from .ended import EndedSet
+
+log = logging.getLogger("flask_corbado_session")
+
+
+class ShortSessions:
+    """Verifies what proves who asks without a database: all that a service without one needs."""
+
+    def __init__(self, verifier: ShortTokenVerifier, ended: EndedSet | None, clock: Clock) -> None:
+        self._verifier = verifier
+        self._clock = clock
+        self.ended = ended
+
+    def verify(self, token: str) -> ShortSession:
+        """The short session, or :class:`InvalidShortSession`."""
+        now = self._clock.now()
+        short = self._verifier.verify(token, now)
+        if self.ended is not None and short.session_id is not None and self.ended.holds(short.session_id, now):
+            raise InvalidShortSession("revoked", "its session has been ended")
+        if self.ended is not None and self.ended.is_outdated(short.session_id or "", short.issued_at):
+            raise InvalidShortSession("expired", "it was made before its user's claims changed; refresh it")
+        return short
+
+    def first_valid(self, tokens: Iterable[str]) -> ShortSession | None:
+        """The short session of the first token that holds."""
+        for token in tokens:
+            try:
+                return self.verify(token)
+            except InvalidShortSession as error:
+                log.debug("a short session was not accepted: %s", error.code)
+        return None
+
+    def bearer(self, token: str) -> Active | Anonymous:
+        """The outcome of a request that brought a bearer token (RFC 6750)."""
+        try:
+            return Active(self.verify(token))
+        except InvalidShortSession as error:
+            return Anonymous(error.code, str(error))

@@ -1,0 +1,1 @@
+"""Flask: the request, the decorators, the cookies and the pages."""

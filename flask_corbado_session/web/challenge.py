@@ -1,0 +1,71 @@
+"""What nobody is answered: the app's own words, the sign-in page and the way back from it, or the plain 401."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+from urllib.parse import quote, urlencode
+
+from flask import current_app, redirect, request, url_for
+from werkzeug.exceptions import HTTPException
+
+from ..model.outcome import Anonymous, Ended
+from .origin import is_same_host, safe_next
+from .problems import InvalidBearer, Unauthenticated, is_navigation
+from .state import Exchange, current_exchange
+
+_PATH = "/:@!$&'()*+,;=~"
+"""What RFC 3986 §3.3 lets stand in a path unquoted, beside letters, digits, - . and _."""
+
+
+def unauthenticated() -> Any:
+    """What a protected view answers to nobody: the app's own handler, the sign-in page, or the 401 (raised)."""
+    exchange = current_exchange()
+    problem, settings = refusal_of(exchange), exchange.state.settings
+    if isinstance(problem, InvalidBearer):
+        raise problem
+    handler = exchange.state.callbacks.unauthorized_handler
+    # a handler that forgot its return must not let the view run
+    if handler is not None and (answer := current_app.ensure_sync(handler)()) is not None:
+        return answer
+    if settings.login_view is not None and is_navigation():
+        return redirect(view_url(settings.login_view, next=way_back()), 303)
+    raise problem
+
+
+def refusal_of(exchange: Exchange) -> Unauthenticated:
+    """The 401 itself, with the reason why a session that came no longer serves."""
+    match exchange.outcome:
+        case Anonymous(bearer_code=str() as code, bearer_text=text):
+            return InvalidBearer(code, text)
+        case Ended(reason=reason):
+            return Unauthenticated(reason=reason)
+    return Unauthenticated()
+
+
+def refuse() -> NoReturn:
+    """Raise what :func:`unauthenticated` answers, from the depth of a view."""
+    raise HTTPException(response=current_app.make_response(unauthenticated()))
+
+
+def view_url(view: str, **values: Any) -> str:
+    """The URL of an endpoint, or of a path."""
+    if not view.startswith("/"):
+        return url_for(view, **values)
+    query = urlencode({name: value for name, value in values.items() if value})
+    return f"{view}{'&' if '?' in view else '?'}{query}" if query else view
+
+
+def asked_path() -> str:
+    """The path and query of this request as they were sent: "/a%3Fb" is not "/a?b"."""
+    path, query = quote(request.script_root + request.path, _PATH), request.query_string.decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def way_back() -> str | None:
+    """The path asked for; a POST can't be repeated, so the page it was sent from."""
+    if request.method in ("GET", "HEAD"):
+        return safe_next(asked_path())
+    referer = request.referrer or ""
+    if not is_same_host(referer, request.host):
+        return None
+    return safe_next("/" + referer.split("://", 1)[1].partition("/")[2])

@@ -1,0 +1,140 @@
+"""The outcome as Set-Cookie and caching headers: the one place that writes any, on the way out.
+
+It wraps ``app.wsgi_app`` since only there nothing comes after it: an ``after_request`` of the app can no longer make an
+answer that read an identity cacheable, and it is known whether the answer has begun to leave. A request that never
+asked for its session passes through untouched.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any
+
+from werkzeug.http import dump_cookie
+
+from ..model.outcome import Outcome, Refreshed, SignedOut, Started
+from ..model.settings import Settings
+from .state import AppState, Exchange, new_exchange
+
+log = logging.getLogger("flask_corbado_session")
+
+DEVICE_LIFETIME = timedelta(days=400)
+"""The longest a browser keeps a cookie (RFC 6265bis §5.5)."""
+
+LATE = timedelta(seconds=5)
+"""After this long an answer must not write its long token over a newer one."""
+
+FORGET_PAGES = ("Clear-Site-Data", '"cache"')
+"""For sign-out. Chromium keeps the first page after a sign-in for going back, ``no-store`` or not, and showed it to
+whoever went back after the sign-out. Browsers heed it over https and on loopback."""
+
+Headers = list[tuple[str, str]]
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_CACHING = frozenset(
+    {"cache-control", "expires", "surrogate-control", "cdn-cache-control", "cloudflare-cdn-cache-control"}
+)
+
+
+def wrap(application: Application, state: AppState) -> Application:
+    """The app, with its outcome written into the headers of each answer that asked for one."""
+
+    def corbado_session(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        exchange = new_exchange(environ, state)
+
+        def start(status: str, headers: Headers, *exc_info: Any) -> Any:
+            exchange.answered = True
+            if exchange.outcome is not None:
+                headers = _private(headers) + set_cookies(exchange, environ)
+                if isinstance(exchange.outcome, SignedOut):
+                    headers.append(FORGET_PAGES)
+            return start_response(status, headers, *exc_info)
+
+        return application(environ, start)
+
+    return corbado_session
+
+
+def _private(headers: Headers) -> Headers:
+    """No cache may keep it (CVE-2023-30861), whatever the view said."""
+    kept, vary = [], []
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == "vary":
+            vary += [item.strip() for item in value.split(",") if item.strip().lower() != "cookie"]
+        elif lowered not in _CACHING:
+            kept.append((name, value))
+    kept.append(("Cache-Control", "no-store"))
+    kept.append(("Vary", ", ".join([*vary, "Cookie"])))
+    return kept
+
+
+def set_cookies(exchange: Exchange, environ: dict[str, Any]) -> Headers:
+    """The Set-Cookie headers of this exchange; none unless somebody signed in, was refreshed, or signed out."""
+    state = exchange.state
+    written = _cookies_of(exchange.outcome, state.settings, state.clock.now())
+    if written and state.settings.cookie_secure:
+        _tell_of_http(state, environ)
+    return [("Set-Cookie", cookie) for cookie in written]
+
+
+def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> list[str]:
+    match outcome:
+        case Refreshed(short=short, short_token=short_token, long_token=long_token):
+            ends = outcome.long_expires_at
+            cookies = [_short(settings, short_token, short.expires_at, now, outcome.persistent)]
+            if long_token is not None and timedelta(0) <= now - outcome.at <= LATE:
+                cookies.append(_cookie(settings, settings.long_cookie, long_token, _age(ends, now, outcome.persistent)))
+            return cookies
+        case Started(short=short):
+            age = _age(outcome.long_expires_at, now, outcome.persistent)
+            return [
+                _short(settings, outcome.short_token, short.expires_at, now, outcome.persistent),
+                _cookie(settings, settings.long_cookie, outcome.long_token, age),
+                _cookie(settings, settings.device_cookie, outcome.device_token, DEVICE_LIFETIME),
+            ]
+        case SignedOut():
+            gone = timedelta(0)
+            return [_cookie(settings, name, "", gone) for name in (settings.short_cookie, settings.long_cookie)]
+        case _:  # a passive failure deletes nothing
+            return []
+
+
+def _short(settings: Settings, token: str, expires_at: datetime, now: datetime, persistent: bool) -> str:
+    return _cookie(settings, settings.short_cookie, token, _age(expires_at, now, persistent))
+
+
+def _age(expires_at: datetime, now: datetime, persistent: bool) -> timedelta | None:
+    # at least a second: an age of 0 would delete what was just written
+    return max(expires_at - now, timedelta(seconds=1)) if persistent else None
+
+
+def _cookie(settings: Settings, name: str, value: str, age: timedelta | None) -> str:
+    return dump_cookie(
+        name,
+        value,
+        max_age=None if age is None else ceil(age.total_seconds()),
+        expires=0 if age == timedelta(0) else None,
+        domain=settings.cookie_domain,
+        secure=settings.cookie_secure,
+        httponly=True,
+        samesite=settings.cookie_samesite,
+        sync_expires=False,
+    )
+
+
+def _tell_of_http(state: AppState, environ: dict[str, Any]) -> None:
+    """A browser drops a Secure cookie that came over http without a word; we say it, once."""
+    name = environ.get("HTTP_HOST", environ.get("SERVER_NAME", ""))
+    host = name if name.endswith("]") else name.rpartition(":")[0] or name
+    loopback = host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "[::1]"
+    if environ.get("wsgi.url_scheme") != "http" or loopback or "http" in state.told:
+        return
+    state.told.add("http")
+    log.warning(
+        "Secure cookies were set over plain http, and browsers will drop them: serve https; behind a proxy that does, "
+        "add werkzeug's ProxyFix; for development over http set CORBADO_SESSION_COOKIE_SECURE = False"
+    )

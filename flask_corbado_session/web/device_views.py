@@ -1,0 +1,177 @@
+"""The devices page and its buttons: what a person sees of his sessions, and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from flask import jsonify, redirect, render_template, request, url_for
+
+from ..model.records import Device, LongSession
+from .as_json import _device, _session
+from .current import current_session
+from .guards import login_required
+from .problems import BadRequestProblem, SessionNotFound, is_navigation
+from .state import EXTENSION, app_state
+from .step_up import RECENT, stale_refusal
+
+T = TypeVar("T")
+DEVICES_A_PAGE = 20
+SESSIONS_A_CARD = 10
+"""How many of a device's sessions stand on its card; all of them on a page of their own, 50 at a time."""
+ENDED_A_PAGE = 50
+TOLD_FOR = timedelta(days=14)
+"""How long a copied session is told of at the top of the page."""
+_NUMBER_LENGTH = 6
+
+
+class Page(NamedTuple):
+    """A part of a list, numbered from 1."""
+
+    number: int
+    last: int
+
+
+class Card(NamedTuple):
+    """A device with those of its sessions that are shown."""
+
+    device: Device
+    sessions: Sequence[LongSession]
+
+
+@login_required
+def devices() -> Any:
+    """The devices page; all of it as JSON for whoever prefers that. ``page`` and ``history`` (numbers) page through
+    devices and ended sessions, ``device`` (an id) shows one device with all its sessions."""
+    number, older = _number("page"), _number("history")
+    found = _extension().devices()
+    offset = (older - 1) * ENDED_A_PAGE
+    ended = _extension().history(limit=ENDED_A_PAGE + 1, offset=offset)
+    has_more, ended = len(ended) > ENDED_A_PAGE, ended[:ENDED_A_PAGE]
+    if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+        return jsonify(
+            devices=[_device(device) for device in found],
+            history=[_session(each) for each in ended],
+            history_has_more=has_more,
+        )
+    one_device = request.args.get("device")
+    cards, page = _cards(found, number, one_device)
+    here = partial(url_for, f"{EXTENSION}.devices", device=one_device)
+    return render_template(
+        "corbado_session/devices.html",
+        cards=cards,
+        page=page,
+        page_url=lambda number: here(page=number),
+        back=page.number if page.number > 1 and not one_device else None,
+        one_device=one_device,
+        live=sum(len(device.sessions) for device in found),
+        history=ended,
+        history_page=Page(older, older + has_more),
+        history_url=lambda number: here(history=number, _anchor="history"),
+        stolen=[each for each in ended if older == 1 and _is_to_be_told(each)],
+    )
+
+
+def _cards(found: Sequence[Device], number: int, device_id: str | None) -> tuple[list[Card], Page]:
+    if device_id is None:
+        shown, page = _part(found, number, DEVICES_A_PAGE)
+        return [Card(device, device.sessions[:SESSIONS_A_CARD]) for device in shown], page
+    device = next((device for device in found if device.id == device_id), None)
+    if device is None:
+        raise SessionNotFound
+    sessions, page = _part(device.sessions, number, ENDED_A_PAGE)
+    return [Card(device, sessions)], page
+
+
+def _part(whole: Sequence[T], number: int, size: int) -> tuple[Sequence[T], Page]:
+    """A page of a list; the last one for a number beyond it, for what stood there may have been ended since."""
+    last = max(1, -(-len(whole) // size))
+    number = min(number, last)
+    return whole[(number - 1) * size : number * size], Page(number, last)
+
+
+def _is_to_be_told(session: LongSession) -> bool:
+    recent = session.ended_at is not None and app_state().clock.now() - session.ended_at < TOLD_FOR
+    return session.end_reason == "reuse" and recent
+
+
+def _number(name: str) -> int:
+    value = request.args.get(name, "1")
+    if not (value.isascii() and value.isdigit() and len(value) <= _NUMBER_LENGTH and int(value) > 0):
+        raise BadRequestProblem(f"The parameter {name!r} must be a whole number from 1.", field=name)
+    return int(value)
+
+
+# ---- the buttons
+
+
+@login_required
+def rename_device(device_id: str) -> Any:
+    """Give the device the name in the field ``name``; an empty one takes it away."""
+    _extension().rename_device(device_id, _field("name"))
+    return _done()
+
+
+@login_required
+def revoke_device(device_id: str) -> Any:
+    """End every session on the device."""
+    if answer := _ask_again(lambda: device_id == getattr(current_session.device, "id", None)):
+        return answer
+    _extension().revoke_device(device_id)
+    return _done()
+
+
+@login_required
+def revoke_session(session_id: str) -> Any:
+    """End one session."""
+    if answer := _ask_again(lambda: session_id == current_session.session_id):
+        return answer
+    _extension().revoke(session_id)
+    return _done()
+
+
+@login_required
+def revoke_others() -> Any:
+    """End every session but this one."""
+    if answer := _ask_again(lambda: False):
+        return answer
+    _extension().revoke_others()
+    return _done()
+
+
+def _ask_again(is_sign_out: Callable[[], bool]) -> Any:
+    """With ``REAUTH_VIEW`` set, ending *other* sessions asks for a recent sign-in: a thief would begin with that."""
+    if app_state().settings.reauth_view is None or is_sign_out():
+        return None
+    return stale_refusal(RECENT)
+
+
+def _done() -> Any:
+    """Back to the page for a form, nothing for a script."""
+    if not is_navigation():
+        return "", 204
+    try:
+        number = _number("page")
+    except BadRequestProblem:  # what was asked for is done by now
+        number = 1
+    return redirect(url_for(f"{EXTENSION}.devices", page=number if number > 1 else None), 303)
+
+
+def _field(name: str) -> str:
+    try:
+        body: Any = request.get_json(silent=True) if request.is_json else request.form
+    except RecursionError:  # brackets within brackets, a hundred thousand of them
+        body = None
+    value = body.get(name, "") if hasattr(body, "get") else None
+    if not isinstance(value, str):
+        raise BadRequestProblem(f"The field {name!r} must be a text.", field=name)
+    return value
+
+
+def _extension() -> Any:
+    return app_state().extension
+
+
+# ---- as JSON

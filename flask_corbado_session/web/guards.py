@@ -1,0 +1,137 @@
+"""What a view says: who may come in, who has just signed in, who signs out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar, overload
+from uuid import UUID
+
+from flask import current_app, has_request_context
+
+from ..model.errors import StoreUnavailable
+from ..model.outcome import Active, Anonymous, Ended, Refreshed, SignedOut, Started
+from ..model.users import user_id_of
+from .challenge import unauthenticated
+from .problems import LogoutIncomplete
+from .request import bearer_token, check_origin, find_outcome, presented_tokens, unavailable
+from .state import NOT_LOADED, Exchange, current_exchange
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@overload
+def login_required(view: View, /) -> View: ...
+@overload
+def login_required(*, recheck: bool = False) -> Callable[[View], View]: ...
+def login_required(view: View | None = None, /, *, recheck: bool = False) -> Any:
+    """Let the view run for a signed-in user only; anyone else gets the sign-in page or a 401.
+
+    ``recheck=True`` reads the row even with a valid short session: for what must not wait the second a revocation
+    takes. It answers 503 while the database is down.
+    """
+    return guard(_refusal_rechecked if recheck else refusal, view)
+
+
+def guard(refuse: Callable[[], Any], view: Any = None) -> Any:
+    """A decorator, for sync and async views, that answers with ``refuse()`` unless that is None."""
+
+    def decorate(view: Any) -> Any:
+        is_async = iscoroutinefunction(view)
+
+        @functools.wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            answer = refuse()
+            if answer is not None:
+                return answer
+            return current_app.ensure_sync(view)(*args, **kwargs) if is_async else view(*args, **kwargs)
+
+        return guarded
+
+    return decorate if view is None else decorate(view)
+
+
+def refusal() -> Any:
+    """None for a signed-in user, else what nobody is answered."""
+    exchange = current_exchange()
+    if isinstance(find_outcome(exchange), (Active, Refreshed, Started)):
+        exchange.required = True
+        return None
+    return unauthenticated()
+
+
+def _refusal_rechecked() -> Any:
+    exchange = current_exchange()
+    if exchange.state.rows is None:
+        raise RuntimeError(
+            "login_required(recheck=True) reads the session's row, and this app's CorbadoSession has no db"
+        )
+    lifecycle, outcome = exchange.state.rows.lifecycle, find_outcome(exchange)
+    if isinstance(outcome, Active):
+        session_id, ended = outcome.short.session_id, exchange.state.shorts.ended
+        try:
+            if ended is not None and ended.is_failing:
+                raise StoreUnavailable("the row could not be read again: the database did not answer just now")
+            alive = session_id is not None and lifecycle.is_alive(session_id)
+        except StoreUnavailable as error:
+            raise unavailable(error) from error
+        if not alive:
+            exchange.outcome = Ended(session_id or "", "revoked")
+    return refusal()
+
+
+def login_user(
+    user: Any, remember: bool = True, *, claims: Mapping[str, Any] | None = None, amr: Iterable[str] = ()
+) -> bool:
+    """Sign somebody in: a new long session in this browser; the one it presented is ended as ``superseded``.
+
+    ``user`` is a user id, or an object with ``get_id()`` or ``id``. ``remember=False`` gives cookies that go with the
+    browser's own session. ``claims`` (JSON) and ``amr`` (RFC 8176) stay with the session. Returns True, as Flask-Login
+    does. ValueError says which claim does not fit in a cookie.
+    """
+    user_id = user_id_of(user)
+    exchange = _exchange_of("login_user()")
+    check_origin(exchange.state)
+    try:
+        exchange.outcome = exchange.state.with_rows().lifecycle.start(
+            user_id, presented_tokens(exchange), persistent=bool(remember), claims=claims or {}, amr=amr
+        )
+    except StoreUnavailable as error:
+        exchange.outcome = exchange.outcome or Anonymous()
+        raise unavailable(error) from error
+    has_loader = exchange.state.callbacks.user_loader is not None
+    exchange.user = user if has_loader and not isinstance(user, (str, int, UUID)) else NOT_LOADED
+    return True
+
+
+def logout_user() -> bool:
+    """Sign out in this browser: the long session ends everywhere, both cookies go. One UPDATE; True.
+
+    When the database can't be told, the cookies go all the same and the answer is 503 ``logout_incomplete``.
+    A bearer token's session is ended too; one that does not hold gets its 401, for nothing would be ended by it.
+    """
+    exchange = _exchange_of("logout_user()")
+    rows = exchange.state.with_rows()
+    check_origin(exchange.state)
+    outcome = exchange.outcome if bearer_token() is None else find_outcome(exchange)
+    if isinstance(outcome, Anonymous) and outcome.bearer_code is not None:
+        unauthenticated()
+    short = outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
+    presented = presented_tokens(exchange)
+    exchange.outcome, exchange.user = SignedOut(), NOT_LOADED
+    try:
+        rows.lifecycle.end(presented, short.session_id if short else None)
+    except StoreUnavailable as error:
+        unavailable(error)
+        raise LogoutIncomplete from error
+    return True
+
+
+def _exchange_of(what: str) -> Exchange:
+    if not has_request_context():
+        raise RuntimeError(f"{what} sets or clears cookies, so it needs a request: call it in a view")
+    exchange = current_exchange()
+    if exchange.answered:
+        raise RuntimeError(f"{what} sets or clears cookies, and the answer has begun to leave: call it earlier")
+    return exchange

@@ -1,0 +1,125 @@
+"""What a request brought, and what it amounts to: the outcome is found when first asked for, and kept with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from flask import current_app, request
+
+from ..model.errors import StoreUnavailable, UnknownSession
+from ..model.outcome import Active, Anonymous, Outcome, Refreshed, Started
+from ..model.records import ShortSession
+from ..sessions.presented import Presented
+from .origin import SAFE_METHODS, is_foreign
+from .problems import CsrfRejected, SessionNotFound, Unavailable
+from .state import EXTENSION, AppState, Exchange, current_exchange
+
+log = logging.getLogger("flask_corbado_session")
+_EXEMPT = "_corbado_session_csrf_exempt"
+SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "refresh", "logout"))
+"""What a single-page app on another host may call (``CORS_ORIGINS``)."""
+
+
+def find_outcome(exchange: Exchange) -> Outcome:
+    """The outcome of this request. Raises a 403 or 503 once; whoever asks again, in an error page say, sees nobody."""
+    if exchange.outcome is None:
+        exchange.outcome = Anonymous()
+        exchange.outcome = _find(exchange)
+    return exchange.outcome
+
+
+def current_short() -> ShortSession | None:
+    """The short session of this request, if there is one."""
+    outcome = find_outcome(current_exchange())
+    return outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
+
+
+def _find(exchange: Exchange) -> Outcome:
+    state, environ = exchange.state, exchange.environ
+    if "HTTP_AUTHORIZATION" in environ and (bearer := bearer_token()) is not None:
+        return state.shorts.bearer(bearer)
+    if not state.reads_cookies:
+        return Anonymous()
+    cookies = request.cookies
+    tokens = cookies.getlist(state.settings.short_cookie)
+    if not tokens and state.settings.long_cookie not in cookies:
+        return Anonymous()
+    check_origin(state)
+    short = state.shorts.first_valid(tokens)
+    return refresh(exchange, presented_tokens(exchange)) if short is None else Active(short)
+
+
+def refresh(exchange: Exchange, presented: Presented) -> Outcome:
+    """What the long tokens amount to; a database that does not answer becomes the 503."""
+    rows = exchange.state.rows
+    if rows is None or not presented.may_refresh:
+        return Anonymous()
+    try:
+        return rows.lifecycle.refresh(presented)
+    except StoreUnavailable as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: StoreUnavailable) -> Unavailable:
+    """The 503 of a database that did not answer; the log says why."""
+    log.error("%s", error)
+    return Unavailable()
+
+
+T = TypeVar("T")
+
+
+def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
+    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
+    try:
+        return work()
+    except UnknownSession as error:
+        raise SessionNotFound(not_found) from error
+    except StoreUnavailable as error:
+        raise unavailable(error) from error
+
+
+def bearer_token() -> str | None:
+    """The token of ``Authorization: Bearer`` (RFC 6750 §2.1); the scheme's case does not matter (RFC 9110 §11.1)."""
+    header = request.environ.get("HTTP_AUTHORIZATION")
+    if header is None or header[:6].lower() != "bearer" or header[6:7] not in ("", " "):
+        return None
+    return cast(str, header[7:].strip(" "))
+
+
+def presented_tokens(exchange: Exchange) -> Presented:
+    """What the request's cookies hold, and where it came from."""
+    settings, cookies = exchange.state.settings, request.cookies
+    long = cookies.getlist(settings.long_cookie)
+    device = cookies.getlist(settings.device_cookie)
+    agent = request.environ.get("HTTP_USER_AGENT")
+    may_refresh = bool(long) and not exchange.answered and request.method != "OPTIONS" and not _is_static()
+    return Presented(cookies.getlist(settings.short_cookie), long, device, request.remote_addr, agent, may_refresh)
+
+
+def _is_static() -> bool:
+    endpoint = request.endpoint
+    return endpoint is not None and (endpoint == "static" or endpoint.endswith(".static"))
+
+
+def check_origin(state: AppState) -> None:
+    """Refuse an unsafe request of a foreign page, before anything is read."""
+    method = request.method
+    if method in SAFE_METHODS or bearer_token() is not None:
+        return
+    headers, trusted = request.headers, state.settings.trusted_origins
+    if request.endpoint in SHARED_ENDPOINTS:
+        trusted |= state.settings.cors_origins
+    if not is_foreign(method, headers.get("Sec-Fetch-Site"), headers.get("Origin"), request.host, trusted):
+        return
+    view = current_app.view_functions.get(request.endpoint or "")
+    if not getattr(view, _EXEMPT, False):
+        raise CsrfRejected
+
+
+def exempt_from_origin_check(view: Any) -> Any:
+    """Mark a view that checks for itself who sends to it; functools.wraps carries the mark outwards."""
+    setattr(view, _EXEMPT, True)
+    return view
