@@ -129,7 +129,7 @@ class Statements:
     """How long each statement of the library took, in milliseconds."""
 
     def __init__(self, app: Flask) -> None:
-        engine = app.extensions["corbado_session"].with_rows().database.engine
+        engine = app.extensions["corbado_session"].with_database().database.engine
         self.times: list[float] = []
         self._begun = 0.0
         event.listen(engine, "before_cursor_execute", self._begin)
@@ -167,7 +167,7 @@ def _end_all(operator: FlaskClient, statements: Statements) -> None:
     operator.post("/operator/revoke", data={"before": "2999-01-01"}, headers={"Accept": "text/html"})
     took, slowest = perf_counter() - started, max(statements.times)
     since = to_ms(state.clock.now()) - 60_000
-    store = state.with_rows().overview._store
+    store = state.with_database().overview._store
     started = perf_counter()
     ended = len(store.changes_since(since).ended)
     polled = (perf_counter() - started) * 1000

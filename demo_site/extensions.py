@@ -30,5 +30,5 @@ def client_network() -> str:
 
 db = SQLAlchemy(model_class=Base)
 sessions = CorbadoSession(db)
-sessions.locate_ip(country)
+sessions.ip_locator(country)
 limiter = Limiter(client_network, strategy="moving-window")

@@ -38,9 +38,9 @@ class Told(Base):
     device_id: Mapped[str] = mapped_column(String(30))
     ip: Mapped[str | None] = mapped_column(String(45))
     user_agent: Mapped[str | None] = mapped_column(String(512))
-    other_ip: Mapped[str | None] = mapped_column(String(45))
-    other_user_agent: Mapped[str | None] = mapped_column(String(512))
-    disown_path: Mapped[str | None] = mapped_column(Text)
+    previous_ip: Mapped[str | None] = mapped_column(String(45))
+    previous_user_agent: Mapped[str | None] = mapped_column(String(512))
+    report_path: Mapped[str | None] = mapped_column(Text)
     told_at: Mapped[int]
     """Seconds since the epoch."""
     put_away: Mapped[bool] = mapped_column(default=False)
@@ -66,7 +66,7 @@ def tell(notice: Notice) -> None:
     except SQLAlchemyError:
         db.session.rollback()
         raise
-    sessions.expire_short(notice.user_id, but=notice.session_id)
+    sessions.expire_short(notice.user_id, except_session_id=notice.session_id)
 
 
 def _is_first_device(user_id: str) -> bool:
@@ -74,7 +74,7 @@ def _is_first_device(user_id: str) -> bool:
 
 
 def _keep(notice: Notice) -> None:
-    other = notice.other
+    other = notice.previous
     db.session.add(
         Told(
             user_id=int(notice.user_id),
@@ -83,9 +83,9 @@ def _keep(notice: Notice) -> None:
             device_id=notice.device_id,
             ip=notice.context.ip,
             user_agent=notice.context.user_agent,
-            other_ip=other.ip if other else None,
-            other_user_agent=other.user_agent if other else None,
-            disown_path=notice.disown_path,
+            previous_ip=other.ip if other else None,
+            previous_user_agent=other.user_agent if other else None,
+            report_path=notice.report_path,
             told_at=int(time.time()),
         )
     )

@@ -19,7 +19,7 @@ from .verification.verifier import ShortSessionVerifier
 from .web.current import current_session, current_user
 from .web.guards import login_required, login_user, logout_user
 from .web.problems import Problem
-from .web.problems import SessionNotFound as NotFound
+from .web.problems import SessionNotFoundProblem as SessionNotFound
 from .web.step_up import confirm_login, fresh_login_required
 
 __version__ = "0.1.0"
@@ -32,9 +32,9 @@ __all__ = [
     "Device",
     "InvalidShortSession",
     "LongSession",
-    "NotFound",
     "Notice",
     "Problem",
+    "SessionNotFound",
     "SessionUser",
     "SettingsError",
     "ShortSession",

@@ -23,13 +23,13 @@ from .model.errors import SettingsError
 from .model.settings import Settings
 from .sessions.hooks import Callbacks, Loaders
 from .sessions.lifecycle import Lifecycle
-from .sessions.new_device import Disowning
-from .sessions.revocation import Overview
+from .sessions.new_device import DisownLinks
+from .sessions.revocation import Revocation
 from .tokens.short import ShortTokenVerifier
 from .verification.ended import EndedSet
-from .verification.short_sessions import ShortSessions
+from .verification.short_sessions import ShortSessionAuthenticator
 from .verification.verifier import ShortSessionVerifier
-from .web.state import AppState, Rows
+from .web.state import AppState, DatabaseParts
 
 log = logging.getLogger("flask_corbado_session")
 
@@ -45,11 +45,11 @@ def on_database(
     database = Database(lambda: _locate(app, db), db.metadata)
     store = Store(database, tables)
     ended = EndedSet(store.changes_since, clock, settings.revocation_interval, settings.short_lifetime)
-    shorts = ShortSessions(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, clock)
+    shorts = ShortSessionAuthenticator(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, clock)
     rotation = Rotation(database, tables, settings.idle_lifetime)
-    disowning = Disowning(secrets, clock, store, ended, app)
+    disowning = DisownLinks(secrets, clock, store, ended, app)
     lifecycle = Lifecycle(settings, clock, keys, secrets, shorts, store, rotation, disowning, loaders, app)
-    rows = Rows(database, lifecycle, Overview(settings, clock, store, ended, app), disowning)
+    rows = DatabaseParts(database, lifecycle, Revocation(settings, clock, store, ended, app), disowning)
     return AppState(settings, clock, keys, shorts, callbacks, rows, reads_cookies=True, extension=extension)
 
 

@@ -19,13 +19,13 @@ from .model.settings import Settings
 from .operators import pages as operator_views
 from .sessions.hooks import Callbacks, Loaders
 from .sessions.new_device import tell
-from .sessions.revocation import Overview
+from .sessions.revocation import Revocation
 from .web import cookies, views
 from .web import text as words
 from .web.current import current_session, current_user, load_user
 from .web.guards import logout_user
 from .web.origin import safe_next
-from .web.problems import SessionNotFound, Unauthenticated
+from .web.problems import SessionNotFoundProblem, Unauthenticated
 from .web.request import (
     bearer_token,
     check_origin,
@@ -35,7 +35,7 @@ from .web.request import (
     presented_tokens,
     refresh,
 )
-from .web.state import EXTENSION, app_state, current_exchange
+from .web.state import EXTENSION, app_state, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -111,14 +111,14 @@ class CorbadoSession:
         self._callbacks.notifier = notifier
         return notifier
 
-    def locate_ip(self, locator: F) -> F:
+    def ip_locator(self, locator: F) -> F:
         """Register ``locator(ip)``, an approximate place in words or None, for the devices page."""
         self._callbacks.ip_locator = locator
         return locator
 
     def _notify(self, notice: Notice, link: str | None) -> None:
         if link is not None and app_state().settings.url_prefix is not None:
-            notice = replace(notice, disown_path=url_for(f"{EXTENSION}.disown", token=link))
+            notice = replace(notice, report_path=url_for(f"{EXTENSION}.disown", token=link))
         tell(self._callbacks.notifier, notice)
 
     def _user_exists(self, user_id: str) -> bool:
@@ -161,7 +161,7 @@ class CorbadoSession:
     def revoke_others(self) -> None:
         """End every session of the signed-in user but this one."""
         owner, current = self._acts_on(None), _current_id()
-        self._revoked(lambda: self._overview.revoke_user(owner or "", "revoked", but=current))
+        self._revoked(lambda: self._overview.revoke_user(owner or "", "revoked", except_session_id=current))
 
     def revoke_user(self, user_id: str, reason: EndReason = "operator") -> None:
         """End every session of a user: disabled, compromised, or asked for by an operator."""
@@ -169,15 +169,15 @@ class CorbadoSession:
         self._revoked(lambda: self._overview.revoke_user(str(user_id), reason))
 
     @property
-    def _overview(self) -> Overview:
-        return app_state().with_rows().overview
+    def _overview(self) -> Revocation:
+        return app_state().with_database().overview
 
     def _owner(self, user_id: str | None) -> str:
         if user_id is not None:
             return str(user_id)
         short = current_short() if has_request_context() else None
         if short is None:
-            raise SessionNotFound("Nobody is signed in; name the user with user_id.")
+            raise SessionNotFoundProblem("Nobody is signed in; name the user with user_id.")
         return short.user_id
 
     def _acts_on(self, user_id: str | AnyUser | None) -> str | None:
@@ -189,24 +189,24 @@ class CorbadoSession:
     def _revoked(self, revoke: Callable[[], list[str]]) -> None:
         ended = found_or_503(revoke)
         if ended and _current_id() in ended:  # revoking the current session is signing out
-            current_exchange().outcome = SignedOut()
+            current_request_state().outcome = SignedOut()
 
     def refresh_claims(self) -> None:
         """Give this browser a short session with the claims of now, in this answer; the others keep theirs."""
-        exchange = current_exchange()
+        request_state = current_request_state()
         if current_short() is None or bearer_token() is not None:
             raise Unauthenticated("There is no session in this browser whose claims could be refreshed.")
-        check_origin(exchange.state)
-        renewed = refresh(exchange, presented_tokens(exchange))
+        check_origin(request_state.state)
+        renewed = refresh(request_state, presented_tokens(request_state))
         if isinstance(renewed, Refreshed):
-            exchange.outcome = renewed
+            request_state.outcome = renewed
 
-    def expire_short(self, user_id: str, *, but: str | None = None) -> None:
+    def expire_short(self, user_id: str, *, except_session_id: str | None = None) -> None:
         """Let every browser of a user get a new short session before it is served again: everywhere within a second.
 
         For claims that must change now. Nobody is signed out; the session whose id is ``but`` keeps what it has.
         """
-        found_or_503(lambda: app_state().with_rows().lifecycle.expire_short(str(user_id), but))
+        found_or_503(lambda: app_state().with_database().lifecycle.expire_short(str(user_id), except_session_id))
 
     # ---- operators
 

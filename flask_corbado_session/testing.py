@@ -19,7 +19,7 @@ from flask.testing import FlaskClient
 
 from .web.cookies import set_cookies
 from .web.guards import login_user
-from .web.state import EXTENSION, AppState, current_exchange
+from .web.state import EXTENSION, AppState, current_request_state
 
 
 class MovingClock:
@@ -66,7 +66,7 @@ def signed_in(
     environ = {"HTTP_COOKIE": cookies} if cookies else None
     with app.test_request_context(headers=headers, environ_overrides=environ) as context, _at_age(app, age):
         login_user(user, remember, claims=claims, amr=amr)
-        for _, header in set_cookies(current_exchange(), context.request.environ):
+        for _, header in set_cookies(current_request_state(), context.request.environ):
             _keep(client, header)
     if age >= _state(app).settings.short_lifetime:
         expire_short(client)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from ..model.errors import StoreUnavailable, TablesMissing, UnknownSession
+from ..model.errors import SessionNotFound, StoreUnavailable, TablesMissing
 from ..model.records import LongSession
 from ..model.text import cut
 from ..model.users import USER_ID_LENGTH
@@ -28,7 +28,7 @@ for_scripts = click.option("--json", "as_json", is_flag=True, help="For scripts.
 @with_appcontext
 def init_db() -> None:
     """Create the tables, where they do not exist yet. With Flask-Migrate, migrate instead."""
-    made = _ask(app_state().with_rows().database.create_tables)
+    made = _ask(app_state().with_database().database.create_tables)
     click.echo(f"there are now: {', '.join(made)}")
 
 
@@ -39,7 +39,7 @@ def init_db() -> None:
 @with_appcontext
 def list_sessions(user_id: str | None, limit: int, as_json: bool) -> None:
     """Who is signed in where: the live sessions of a user, or those that started last."""
-    sessions = _ask(lambda: app_state().with_rows().overview.live_sessions(user_id, limit))
+    sessions = _ask(lambda: app_state().with_database().overview.live_sessions(user_id, limit))
     if as_json:
         click.echo(jsonlib.dumps([_as_json(session) for session in sessions], indent=2))
     elif not sessions:
@@ -58,7 +58,7 @@ def revoke(session_id: str | None, device_id: str | None, user_id: str | None, a
     """End one session, a device's, or a user's; everywhere within a second."""
     if sum(each is not None for each in (session_id, device_id, user_id)) != 1:
         raise click.UsageError("name one of --session, --device and --user")
-    overview = app_state().with_rows().overview
+    overview = app_state().with_database().overview
     if session_id is not None:
         ended = _ask(lambda: overview.revoke(session_id, None, "operator"))
     elif device_id is not None:
@@ -75,7 +75,7 @@ def revoke(session_id: str | None, device_id: str | None, user_id: str | None, a
 def cleanup(as_json: bool) -> None:
     """Delete what ended longer than CORBADO_SESSION_RETENTION ago, in short batches that nobody waits for."""
     total = 0
-    batches = app_state().with_rows().overview.forget()
+    batches = app_state().with_database().overview.forget()
     while (forgotten := _ask(lambda: next(batches, None))) is not None:
         total += forgotten
         if not as_json:
@@ -90,7 +90,7 @@ def cleanup(as_json: bool) -> None:
 @with_appcontext
 def stats(as_json: bool) -> None:
     """How many sessions serve, for how many users and devices, and how those of the last day ended."""
-    counted = _ask(app_state().with_rows().overview.stats)
+    counted = _ask(app_state().with_database().overview.stats)
     if as_json:
         click.echo(jsonlib.dumps(counted, indent=2))
         return
@@ -117,7 +117,7 @@ def check(as_json: bool) -> None:
 def _ask(work: Callable[[], T]) -> T:
     try:
         return work()
-    except UnknownSession:
+    except SessionNotFound:
         raise click.ClickException("there is no such session or device") from None
     except (StoreUnavailable, TablesMissing) as error:
         raise click.ClickException(str(error)) from None

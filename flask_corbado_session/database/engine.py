@@ -20,11 +20,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
-from ..model.errors import DuplicateRow, StoreUnavailable, TablesMissing
+from ..model.errors import ConstraintViolated, StoreUnavailable, TablesMissing
 from .tables import SESSION
 
 T = TypeVar("T")
-SOON = 0.5
+STALE_WINDOW = 0.5
 """Seconds within which a lost connection was a stale one."""
 
 TIMEOUT = 2
@@ -73,8 +73,8 @@ class Database:
             return self._run(work, started)
         except StoreUnavailable:
             # a request that has waited in vain once does not do so again with its next statement
-            if monotonic() - started > SOON:
-                self._impatient.until = monotonic() + SOON
+            if monotonic() - started > STALE_WINDOW:
+                self._impatient.until = monotonic() + STALE_WINDOW
             raise
 
     def _run(self, work: Callable[[Connection], T], started: float) -> T:
@@ -82,7 +82,7 @@ class Database:
             return self._attempt(work)
         except DBAPIError as error:
             # a stale connection shows itself at once; one that took long to fail would take long again
-            if not error.connection_invalidated or monotonic() - started > SOON:
+            if not error.connection_invalidated or monotonic() - started > STALE_WINDOW:
                 raise StoreUnavailable(_explain(error)) from error
         try:
             return self._attempt(work)
@@ -99,10 +99,10 @@ class Database:
             if _table_is_missing(error):
                 raise TablesMissing from error
             if isinstance(error, IntegrityError):
-                raise DuplicateRow from error
+                raise ConstraintViolated from error
             raise
 
-    def run_together(self, work: Callable[[Connection], T]) -> T:
+    def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction."""
 
         def together(connection: Connection) -> T:
@@ -146,7 +146,7 @@ class Database:
             event.listen(engine, "do_connect", _connect_psycopg)
         # a worker forked from this process must not talk on its parent's sockets
         of_parent = weakref.ref(engine)
-        os.register_at_fork(after_in_child=lambda: _leave_to_parent(of_parent()))
+        os.register_at_fork(after_in_child=lambda: _dispose_after_fork(of_parent()))
         return engine
 
 
@@ -156,7 +156,7 @@ def is_in_memory(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and (database in ("", ":memory:") or "mode=memory" in str(url))
 
 
-def _leave_to_parent(engine: Engine | None) -> None:
+def _dispose_after_fork(engine: Engine | None) -> None:
     if engine is not None:
         engine.dispose(close=False)
 
@@ -192,9 +192,9 @@ def _connect_args(url: URL, given: dict[str, Any]) -> dict[str, Any]:
 
 def _connect_psycopg(dialect: Any, record: Any, args: Any, params: Any) -> Any:
     """Connect with a bound on every wait: a server that has stopped answers no statement_timeout either."""
-    from .psycopg_timeout import ImpatientConnection
+    from .psycopg_timeout import BoundedConnection
 
-    return ImpatientConnection.connect(*args, **params)
+    return BoundedConnection.connect(*args, **params)
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:

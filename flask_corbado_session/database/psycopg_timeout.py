@@ -10,19 +10,19 @@ from psycopg import Connection, OperationalError
 from psycopg.rows import TupleRow
 
 T = TypeVar("T")
-PATIENCE = 2.5
+READ_TIMEOUT = 2.5
 """Seconds: a little more than the statement timeout, which is the server's to keep while it can."""
 
 
-class ImpatientConnection(Connection[TupleRow]):
-    """Closes itself when the server says nothing for :data:`PATIENCE`: stopped, swapping, or behind a dead network."""
+class BoundedConnection(Connection[TupleRow]):
+    """Closes itself when the server says nothing for :data:`READ_TIMEOUT` seconds: stopped or unreachable."""
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """As psycopg's, within bounds."""
         return super().wait(self._bounded(gen), *args, **kwargs)
 
     def _bounded(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-        deadline = monotonic() + PATIENCE
+        deadline = monotonic() + READ_TIMEOUT
         try:
             wanted = next(gen)
             while True:
@@ -30,7 +30,7 @@ class ImpatientConnection(Connection[TupleRow]):
                 # psycopg wakes a generator that waits every tenth of a second, with nothing ready
                 if not ready and monotonic() > deadline:
                     self.pgconn.finish()
-                    raise OperationalError(f"the server said nothing for {PATIENCE} s")
+                    raise OperationalError(f"the server said nothing for {READ_TIMEOUT} s")
                 wanted = gen.send(ready)
         except StopIteration as end:
             result: T = end.value

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from ..model.clock import from_ms
-from ..model.records import Changes, Context, Device, LongSession, label_of
+from ..model.records import Changes, Context, Device, LongSession, device_label
 from .engine import Database
 from .tables import Tables
 
@@ -57,12 +57,12 @@ class Reading:
         """The sessions ended, and those whose short sessions were expired, after ``since``: one indexed query."""
         c = self._session.c
         ended = select(c.id, c.ended_at.label("at"), true().label("over")).where(c.ended_at > since)
-        renewed = select(c.id, c.short_after, false()).where(c.short_after > since, c.ended_at.is_(None))
-        rows = self.database.run(lambda connection: connection.execute(union_all(ended, renewed)).all())
+        not_before = select(c.id, c.short_not_before, false()).where(c.short_not_before > since, c.ended_at.is_(None))
+        rows = self.database.run(lambda connection: connection.execute(union_all(ended, not_before)).all())
         over = [(row.id, row.at) for row in rows if row.over]
         return Changes(over, [(row.id, row.at) for row in rows if not row.over])
 
-    def kept_at_step_up(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
+    def carried_over(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
         """Whether a session is persistent, and the claims given at its sign-in."""
         asked = select(self._session.c.persistent, self._session.c.claims).where(self._session.c.id == session_id)
         row = self.database.run(lambda connection: connection.execute(asked).one_or_none())
@@ -116,7 +116,7 @@ class Reading:
 
     def _sessions(self, asked: Any) -> list[LongSession]:
         rows = self.database.run(lambda connection: connection.execute(asked).all())
-        return [_long_session(row, None, row.of_name or label_of(row.browser, row.system)) for row in rows]
+        return [_long_session(row, None, row.of_name or device_label(row.browser, row.system)) for row in rows]
 
     def device_with_cookie(self, device_id: str) -> tuple[Device, bytes] | None:
         """A device without its sessions, and the hash of its cookie."""
@@ -125,7 +125,7 @@ class Reading:
         if row is None:
             return None
         seen = from_ms(row.first_seen_at)
-        device = Device(row.id, row.user_id, row.name, row.browser, row.system, row.form, row.user_agent, seen)
+        device = Device(row.id, row.user_id, row.name, row.browser, row.system, row.device_type, row.user_agent, seen)
         return device, row.cookie_hash
 
     def stats(self, now: int, since: int) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class Reading:
 
 
 def _long_session(row: Any, current: str | None, device_title: str = "") -> LongSession:
-    both = row.other_ip is not None or row.other_user_agent is not None
+    both = row.previous_ip is not None or row.previous_user_agent is not None
     return LongSession(
         session_id=row.id,
         user_id=row.user_id,
@@ -160,7 +160,7 @@ def _long_session(row: Any, current: str | None, device_title: str = "") -> Long
         user_agent=row.user_agent,
         ended_at=None if row.ended_at is None else from_ms(row.ended_at),
         end_reason=row.end_reason,
-        other=Context(row.other_ip, row.other_user_agent) if both else None,
+        previous=Context(row.previous_ip, row.previous_user_agent) if both else None,
         is_current=row.id == current,
         device_title=device_title,
     )
@@ -175,7 +175,7 @@ def _device(rows: Sequence[Any], current: str | None) -> Device:
         name=first.of_device_name,
         browser=first.of_device_browser,
         system=first.of_device_system,
-        form=first.of_device_form,
+        device_type=first.of_device_device_type,
         user_agent=first.of_device_user_agent,
         first_seen_at=from_ms(first.of_device_first_seen_at),
         sessions=sorted_current_first(sessions),

@@ -17,11 +17,11 @@ from ..tokens.long import LongToken
 from .engine import Database
 from .tables import Tables
 
-W = 10_000
+BURST_WINDOW = 10_000
 """Milliseconds in which a token used again is an echo of the same burst."""
-P = 60_000
+MIN_AGE = 60_000
 """Milliseconds before which a child does not replace its parent."""
-K = 8
+MAX_REOPENS = 8
 """How often one token is reopened without a child of it being used."""
 
 
@@ -37,8 +37,8 @@ class Accepted:
     amr: tuple[str, ...]
     persistent: bool
     claims: Mapping[str, Any]
-    short_after: int | None
-    other: Context | None
+    short_not_before: int | None
+    previous: Context | None
 
     @property
     def gets_child(self) -> bool:
@@ -48,12 +48,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The session no longer serves. ``stolen`` is true in the one call that found the reuse, with both contexts."""
+    """The session no longer serves. ``found_now`` is true in the one call that found the reuse, with both contexts."""
 
     reason: GoneReason
     user_id: str | None = None
-    stolen: bool = False
-    other: Context | None = None
+    found_now: bool = False
+    previous: Context | None = None
 
 
 class Rotation:
@@ -71,8 +71,8 @@ class Rotation:
             .values(
                 ended_at=bindparam("now"),
                 end_reason="reuse",
-                other_ip=bindparam("from_ip"),
-                other_user_agent=bindparam("ua"),
+                previous_ip=bindparam("from_ip"),
+                previous_user_agent=bindparam("ua"),
             )
         )
 
@@ -84,9 +84,9 @@ class Rotation:
         values = {
             "sid": token.session_id,
             "s": token.secret_hash,
-            "g": token.gen,
-            "h": token.ident,
-            "pid": token.pid,
+            "g": token.generation,
+            "h": token.hash,
+            "parent": token.parent_hash,
             "now": now,
             "from_ip": context.ip,  # not "ip": an UPDATE would take that for the column
             "ua": context.user_agent,
@@ -101,7 +101,7 @@ class Rotation:
             changed = connection.execute(self._advance, values).rowcount
             row = connection.execute(self._classify, values).one_or_none() if changed else None
         if row is not None:
-            kind: RefreshKind = "promote" if row.step == 1 else "reopen" if row.step == 0 else "future"
+            kind: RefreshKind = "promote" if row.last_step == 1 else "reopen" if row.last_step == 0 else "rollback"
             return _accepted(kind, row)
         row = connection.execute(self._classify, values).one_or_none()
         verdict = _classify(row, token, now)
@@ -111,39 +111,45 @@ class Rotation:
 
     def _end_stolen(self, connection: Connection, row: Any, values: dict[str, Any]) -> Gone:
         changed = connection.execute(self._revoke, values).rowcount
-        return Gone("reuse", row.user_id, stolen=changed == 1, other=Context(row.ip, row.user_agent))
+        return Gone("reuse", row.user_id, found_now=changed == 1, previous=Context(row.ip, row.user_agent))
 
     @cached_property
     def _advance(self) -> Any:
         c = self._session.c
         sid: Any = bindparam("sid")
-        g, h = bindparam("g", type_=c.gen.type), bindparam("h", type_=c.cur.type)
-        now, idle = bindparam("now", type_=c.at.type), bindparam("idle", type_=c.at.type)
-        promote = (c.gen == g - 1) & (c.cur == bindparam("pid", type_=c.cur.type)) & (now - c.at > P)
-        reopen = (c.gen == g) & (c.cur == h) & (now - c.at > W) & (c.win < K)
-        future = c.gen < g - 1
+        g, h = bindparam("g", type_=c.generation.type), bindparam("h", type_=c.token_hash.type)
+        now, idle = bindparam("now", type_=c.rotated_at.type), bindparam("idle", type_=c.rotated_at.type)
+        promote = (
+            (c.generation == g - 1)
+            & (c.token_hash == bindparam("parent", type_=c.token_hash.type))
+            & (now - c.rotated_at > MIN_AGE)
+        )
+        reopen = (
+            (c.generation == g) & (c.token_hash == h) & (now - c.rotated_at > BURST_WINDOW) & (c.reopened < MAX_REOPENS)
+        )
+        rollback = c.generation < g - 1
         alive = c.ended_at.is_(None) & (c.expires_at > now) & (c.idle_expires_at > now)
         statement = (
             update(self._session)
-            .where(c.id == sid, c.secret_hash == _secret(), alive, or_(promote, reopen, future))
+            .where(c.id == sid, c.secret_hash == _secret(), alive, or_(promote, reopen, rollback))
             .ordered_values(
                 # MySQL evaluates left to right: whatever reads gen, ip or user_agent stands before they change
-                (c.win, case((c.gen == g, c.win + 1), else_=0)),
-                (c.step, g - c.gen),
-                (c.other_ip, case((c.gen == g, c.ip), else_=null())),
-                (c.other_user_agent, case((c.gen == g, c.user_agent), else_=null())),
+                (c.reopened, case((c.generation == g, c.reopened + 1), else_=0)),
+                (c.last_step, g - c.generation),
+                (c.previous_ip, case((c.generation == g, c.ip), else_=null())),
+                (c.previous_user_agent, case((c.generation == g, c.user_agent), else_=null())),
                 (c.ip, bindparam("from_ip", type_=c.ip.type)),
                 (c.user_agent, bindparam("ua", type_=c.user_agent.type)),
-                (c.at, now),
-                (c.cur, h),
-                (c.gen, g),
+                (c.rotated_at, now),
+                (c.token_hash, h),
+                (c.generation, g),
                 (c.last_seen_at, now),
                 (c.idle_expires_at, case((idle < c.expires_at, idle), else_=c.expires_at)),
             )
         )
         read_back = (
-            c.user_id, c.device_id, c.expires_at, c.auth_time, c.amr, c.persistent, c.claims, c.step,
-            c.short_after, c.other_ip, c.other_user_agent,
+            c.user_id, c.device_id, c.expires_at, c.auth_time, c.amr, c.persistent, c.claims, c.last_step,
+            c.short_not_before, c.previous_ip, c.previous_user_agent,
         )  # fmt: skip
         return statement.returning(*read_back) if self._database.engine.dialect.update_returning else statement
 
@@ -162,15 +168,17 @@ def _classify(row: Row[Any] | None, token: LongToken, now: int) -> Accepted | Go
         return Gone("expired", row.user_id)
     if row.idle_expires_at <= now:
         return Gone("idle", row.user_id)
-    if row.gen == token.gen and row.cur == token.ident:
+    if row.generation == token.generation and row.token_hash == token.hash:
         return _accepted("reissue", row)
-    if row.gen < token.gen - 1 or (row.gen == token.gen - 1 and row.cur == token.pid):
+    if row.generation < token.generation - 1 or (
+        row.generation == token.generation - 1 and row.token_hash == token.parent_hash
+    ):
         return _accepted("hold", row)
     return None
 
 
 def _accepted(kind: RefreshKind, row: Any) -> Accepted:
-    other = Context(row.other_ip, row.other_user_agent) if kind == "reopen" else None
+    previous = Context(row.previous_ip, row.previous_user_agent) if kind == "reopen" else None
     return Accepted(
         kind,
         row.user_id,
@@ -180,6 +188,6 @@ def _accepted(kind: RefreshKind, row: Any) -> Accepted:
         tuple(row.amr.split()),
         row.persistent,
         json.loads(row.claims),
-        row.short_after,
-        other,
+        row.short_not_before,
+        previous,
     )

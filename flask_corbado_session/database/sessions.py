@@ -17,8 +17,8 @@ from sqlalchemy import (
     update,
 )
 
-from ..model.errors import DuplicateRow, StoreUnavailable
-from ..model.records import Context, Description, EndReason
+from ..model.errors import ConstraintViolated, StoreUnavailable
+from ..model.records import Context, EndReason, UserAgentDescription
 from ..tokens.ids import new_id
 from .reading import Reading
 
@@ -50,7 +50,12 @@ class Store(Reading):
     # ---- starting
 
     def find_or_add_device(
-        self, user_id: str, cookie_hash: bytes, user_agent: str | None, describe: Callable[[], Description], now: int
+        self,
+        user_id: str,
+        cookie_hash: bytes,
+        user_agent: str | None,
+        describe: Callable[[], UserAgentDescription],
+        now: int,
     ) -> tuple[str, bool]:
         """The device of this cookie and user, and whether it was added just now. One statement, two when new."""
         c = self._device.c
@@ -66,12 +71,12 @@ class Store(Reading):
             "user_agent": user_agent,
             "browser": seen.browser,
             "system": seen.system,
-            "form": seen.form,
+            "device_type": seen.device_type,
             "first_seen_at": now,
         }
         try:
             self.database.run(lambda connection: connection.execute(insert(self._device), row))
-        except DuplicateRow:  # the same browser signed in twice at once
+        except ConstraintViolated:  # the same browser signed in twice at once
             return self.database.run(lambda connection: connection.execute(wanted).scalar_one()), False
         return device_id, True
 
@@ -86,16 +91,16 @@ class Store(Reading):
 
         try:
             if replaced:
-                return self.database.run_together(start)
+                return self.database.transaction(start)
             self.database.run(lambda connection: connection.execute(insert(self._session), row))
-        except DuplicateRow as error:
+        except ConstraintViolated as error:
             # ids are chance, so a row of this one is ours: its connection was lost after the commit, and it was tried
             # again; else the device was deleted since it was found
             if not self.session_exists(self.session_is(new.session_id)):
                 raise StoreUnavailable("the device was deleted meanwhile; sign in again") from error
         return replaced
 
-    def end_surplus(self, user_id: str, limit: int, now: int) -> list[str]:
+    def enforce_session_limit(self, user_id: str, limit: int, now: int) -> list[str]:
         """End the least recently seen sessions beyond ``limit``. Asked after the insert has been committed, so that of
         two parallel sign-ins the later one sees both."""
         c = self._session.c
@@ -136,19 +141,23 @@ class Store(Reading):
         c = self._session.c
         return (c.device_id == device_id) if user_id is None else (c.device_id == device_id) & (c.user_id == user_id)
 
-    def user_is(self, user_id: str, but: str | None = None) -> ColumnElement[bool]:
+    def user_is(self, user_id: str, except_session_id: str | None = None) -> ColumnElement[bool]:
         """The sessions of this user, but for one."""
         c = self._session.c
-        return (c.user_id == user_id) if but is None else (c.user_id == user_id) & (c.id != but)
+        return (
+            (c.user_id == user_id)
+            if except_session_id is None
+            else (c.user_id == user_id) & (c.id != except_session_id)
+        )
 
-    def expire_short(self, user_id: str, after: int, now: int, but: str | None = None) -> list[str]:
+    def expire_short(self, user_id: str, after: int, now: int, except_session_id: str | None = None) -> list[str]:
         """Let no short session of this user made up to ``after`` count any more; the sessions concerned."""
         c = self._session.c
-        which = self.user_is(user_id, but) & self._alive(now)
+        which = self.user_is(user_id, except_session_id) & self._alive(now)
 
         def expire(connection: Connection) -> list[str]:
             ids = list(connection.execute(select(c.id).where(which)).scalars())
-            connection.execute(update(self._session).where(which).values(short_after=after))
+            connection.execute(update(self._session).where(which).values(short_not_before=after))
             return ids
 
         return self.database.run(expire)
@@ -170,18 +179,18 @@ class Store(Reading):
                 return None
             return self._end(connection, self._session.c.device_id == device_id, "revoked", now)
 
-        return self.database.run_together(disown)
+        return self.database.transaction(disown)
 
     # ---- forgetting
 
-    def forget_sessions(self, before: int) -> int:
+    def delete_old_sessions(self, before: int) -> int:
         """Delete one batch of sessions that ended, or ran out, before ``before``; how many. Short, so that nobody who
         signs in meanwhile waits for it."""
         c = self._session.c
         old = select(c.id).where((c.ended_at < before) | (c.expires_at < before)).limit(_BATCH)
         return self._forget(old, self._session)
 
-    def forget_devices(self, before: int) -> int:
+    def delete_old_devices(self, before: int) -> int:
         """Delete one batch of devices first seen before ``before`` that no session is left of; how many."""
         d = self._device.c
         used = select(self._session.c.id).where(self._session.c.device_id == d.id).exists()
@@ -196,7 +205,7 @@ class Store(Reading):
 
         try:
             return self.database.run(forget)
-        except DuplicateRow as error:  # a device was signed in on between the two statements
+        except ConstraintViolated as error:  # a device was signed in on between the two statements
             raise StoreUnavailable("a device came back to use while it was being deleted; run cleanup again") from error
 
 
@@ -206,11 +215,11 @@ def _new_row(new: NewSession) -> dict[str, Any]:
         "user_id": new.user_id,
         "device_id": new.device_id,
         "secret_hash": new.secret_hash,
-        "gen": 0,
-        "cur": new.root,
-        "at": new.created_at,
-        "win": 0,
-        "step": 0,
+        "generation": 0,
+        "token_hash": new.root,
+        "rotated_at": new.created_at,
+        "reopened": 0,
+        "last_step": 0,
         "created_at": new.created_at,
         "last_seen_at": new.created_at,
         "idle_expires_at": new.idle_expires_at,

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-from ..model.records import NAME_LENGTH
+from ..model.records import DEVICE_NAME_LENGTH
 from ..model.users import USER_ID_LENGTH
 
 SESSION = "corbado_session"
@@ -78,11 +78,11 @@ def _device_table(metadata: MetaData) -> None:
         Column("id", _exact(30), nullable=False),
         Column("user_id", _exact(USER_ID_LENGTH), nullable=False),
         Column("cookie_hash", _hash(), nullable=False),
-        Column("name", String(NAME_LENGTH)),
+        Column("name", String(DEVICE_NAME_LENGTH)),
         Column("user_agent", String(512)),
         Column("browser", String(64), nullable=False),
         Column("system", String(64), nullable=False),
-        Column("form", String(16), nullable=False),
+        Column("device_type", String(16), nullable=False),
         Column("first_seen_at", BigInteger, nullable=False),
         PrimaryKeyConstraint("id", name="pk_corbado_device"),
         UniqueConstraint("user_id", "cookie_hash", name="uq_corbado_device_user_id_cookie_hash"),
@@ -99,11 +99,11 @@ def _session_table(metadata: MetaData) -> None:
         Column("device_id", _exact(30), nullable=False),
         # rotation (PROTOCOL.md, "Row"); step is how far the last accepted token was ahead of the row
         Column("secret_hash", _hash(), nullable=False),
-        Column("gen", Integer, nullable=False),
-        Column("cur", _hash(), nullable=False),
-        Column("at", BigInteger, nullable=False),
-        Column("win", Integer, nullable=False),
-        Column("step", Integer, nullable=False),
+        Column("generation", Integer, nullable=False),
+        Column("token_hash", _hash(), nullable=False),
+        Column("rotated_at", BigInteger, nullable=False),
+        Column("reopened", Integer, nullable=False),
+        Column("last_step", Integer, nullable=False),
         # lifetimes
         Column("created_at", BigInteger, nullable=False),
         Column("last_seen_at", BigInteger, nullable=False),
@@ -112,7 +112,7 @@ def _session_table(metadata: MetaData) -> None:
         Column("ended_at", BigInteger),
         Column("end_reason", String(16)),
         # short sessions made before this are not accepted any more, though the long one lives (expire_short)
-        Column("short_after", BigInteger),
+        Column("short_not_before", BigInteger),
         # what the short session is made of
         Column("persistent", Boolean(create_constraint=False), nullable=False),
         Column("claims", Text, nullable=False),
@@ -121,15 +121,15 @@ def _session_table(metadata: MetaData) -> None:
         # where it was last refreshed from, and the second context of a reopened or stolen one
         Column("ip", String(45)),
         Column("user_agent", String(512)),
-        Column("other_ip", String(45)),
-        Column("other_user_agent", String(512)),
+        Column("previous_ip", String(45)),
+        Column("previous_user_agent", String(512)),
         PrimaryKeyConstraint("id", name="pk_corbado_session"),
         ForeignKeyConstraint(["device_id"], [f"{DEVICE}.id"], name="fk_corbado_session_device_id"),
         Index("ix_corbado_session_user_id_ended_at_expires_at", "user_id", "ended_at", "expires_at"),
         # Partial, where the database knows that: SQLite takes "ended_at IS NULL" for as rare as any other value, and
         # would walk through all live sessions by this index in place of the one that finds the few it wants.
         Index("ix_corbado_session_ended_at", "ended_at", **_where("ended_at IS NOT NULL")),
-        Index("ix_corbado_session_short_after", "short_after", **_where("short_after IS NOT NULL")),
+        Index("ix_corbado_session_short_not_before", "short_not_before", **_where("short_not_before IS NOT NULL")),
         Index("ix_corbado_session_created_at", "created_at", "id"),
         Index("ix_corbado_session_expires_at", "expires_at"),
         Index("ix_corbado_session_device_id", "device_id"),

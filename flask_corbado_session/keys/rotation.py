@@ -21,7 +21,7 @@ SETTLING = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
+class KeyRotation:
     """What a rotation did: ``new`` signs from its ``signs_from``, the others retire at ``old_until``."""
 
     new: SigningKey
@@ -45,7 +45,7 @@ def rotate(
     delay: timedelta = PREPUBLICATION,
     algorithm: SigningAlgorithm | None = None,
     force: bool = False,
-) -> Rotation:
+) -> KeyRotation:
     """Publish a new key at once and let it sign after ``delay``; keys past their time leave the file.
 
     While another key waits to sign, :class:`KeyFileError`; ``force`` takes that one back, which has signed nothing.
@@ -62,7 +62,7 @@ def rotate(
     made = read_jwk(new_jwk(algorithm or signing.key.algorithm))  # type: ignore[arg-type]  # a file holds no HS256
     new = replace(made, signs_from=signs_from)
     kept = [_retire(each, each is signing, until) for each in keys if each not in pending]
-    rotation = Rotation(new, until, (*kept, new), tuple(pending))
+    rotation = KeyRotation(new, until, (*kept, new), tuple(pending))
     write(path, rotation.keys)
     return rotation
 

@@ -35,7 +35,7 @@ class StoreUnavailable(Exception):
     """The database did not answer in time; nothing was changed."""
 
 
-class DuplicateRow(Exception):
+class ConstraintViolated(Exception):
     """A row of this key exists already, or one it refers to is gone."""
 
 
@@ -56,5 +56,5 @@ class NotOnThisApp(RuntimeError):
         super().__init__("no CorbadoSession on this app: call sessions.init_app(app)")
 
 
-class UnknownSession(LookupError):
+class SessionNotFound(LookupError):
     """No session or device of that id belongs to that user; the HTTP floor answers 404."""

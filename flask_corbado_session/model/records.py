@@ -13,10 +13,10 @@ EndReason = Literal["signed_out", "revoked", "operator", "reuse", "superseded", 
 GoneReason = EndReason | Literal["expired", "idle", "missing"]
 """Why a long session no longer serves; the last three are computed, never stored."""
 
-RefreshKind = Literal["promote", "reopen", "future", "hold", "reissue"]
+RefreshKind = Literal["promote", "reopen", "rollback", "hold", "reissue"]
 """Which row of PROTOCOL.md's transition served a refresh."""
 
-Form = Literal["desktop", "phone", "tablet", "bot", "other"]
+DeviceType = Literal["desktop", "phone", "tablet", "bot", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Changes(NamedTuple):
     """Ids and times (milliseconds) of the sessions that ended, and of those whose short sessions were expired."""
 
     ended: Sequence[tuple[str, int]] = ()
-    renewed: Sequence[tuple[str, int]] = ()
+    not_before: Sequence[tuple[str, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,14 @@ class LongSession:
     user_agent: str | None
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
-    other: Context | None = None
+    previous: Context | None = None
     """The second context of a reopened or stolen session."""
     is_current: bool = False
     device_title: str = ""
     """The name or label of its device, in a history."""
 
 
-def label_of(browser: str, system: str) -> str:
+def device_label(browser: str, system: str) -> str:
     """What a browser says it is: "Safari on iPhone"."""
     return f"{browser} on {system}" if system else browser
 
@@ -88,7 +88,7 @@ class Device:
     name: str | None
     browser: str
     system: str
-    form: Form
+    device_type: DeviceType
     user_agent: str | None
     first_seen_at: datetime
     sessions: tuple[LongSession, ...] = ()
@@ -97,7 +97,7 @@ class Device:
     @property
     def label(self) -> str:
         """What the browser says it is: "Safari on iPhone"."""
-        return label_of(self.browser, self.system)
+        return device_label(self.browser, self.system)
 
     @property
     def title(self) -> str:
@@ -114,17 +114,17 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class UserAgentDescription:
     """The columns of a device that are read from its user agent."""
 
     browser: str
     system: str
-    form: Form
+    device_type: DeviceType
 
     @property
     def label(self) -> str:
         """As the device will be called."""
-        return label_of(self.browser, self.system)
+        return device_label(self.browser, self.system)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +136,14 @@ class Notice:
     session_id: str
     context: Context
     """Who signed in; of a reuse, who came with the spent copy."""
-    other: Context | None = None
+    previous: Context | None = None
     """Of a reuse, who was refreshed last."""
     device_id: str = ""
     """The new device."""
     device_label: str = ""
-    disown_path: str | None = field(default=None, repr=False)
+    report_path: str | None = field(default=None, repr=False)
     """The path of a page whose one button ends every session of the new device: "this wasn't me". Put your own public
     URL before it, never the request's Host. It works once, for seven days."""
 
 
-NAME_LENGTH = 80
+DEVICE_NAME_LENGTH = 80

@@ -3,8 +3,6 @@
 A receiver runs after the change has been committed. What it raises reaches the view.
 """
 
-from __future__ import annotations
-
 from blinker import Namespace
 
 _signals = Namespace()
@@ -13,8 +11,8 @@ session_started = _signals.signal("corbado-session-started")
 """Somebody signed in: ``user_id``, ``session_id``, ``device_id``, ``context``."""
 
 session_refreshed = _signals.signal("corbado-session-refreshed")
-"""The long session gave a new short one: ``user_id``, ``session_id``, ``kind`` (promote, reopen, future, hold,
-reissue), ``context`` and ``other``: for a reopen the context that held the same token before, else None."""
+"""The long session gave a new short one: ``user_id``, ``session_id``, ``kind`` (promote, reopen, rollback, hold,
+reissue), ``context`` and ``previous``: for a reopen the context that held the same token before, else None."""
 
 session_ended = _signals.signal("corbado-session-ended")
 """A session ended in its own browser: ``user_id`` (None if unknown), ``session_id``, ``reason``."""
@@ -24,7 +22,7 @@ session_revoked = _signals.signal("corbado-session-revoked")
 
 session_reuse_detected = _signals.signal("corbado-session-reuse-detected")
 """A spent long token was used, so two hold the session, and it was ended: ``user_id``, ``session_id``, ``context``
-(who came with the spent token), ``other`` (who was refreshed last)."""
+(who came with the spent token), ``previous`` (who was refreshed last)."""
 
 device_added = _signals.signal("corbado-device-added")
 """Somebody signed in on a device not seen before: ``user_id``, ``device_id``, ``session_id``, ``context``."""

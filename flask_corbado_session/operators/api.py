@@ -19,11 +19,11 @@ from flask import Blueprint, Response, json, request
 
 from ..database.tables import tables_in
 from ..model.clock import to_ms
-from ..model.errors import StoreUnavailable, UnknownSession
+from ..model.errors import SessionNotFound, StoreUnavailable
 from ..web.origin import is_foreign
 from ..web.problems import RETRY_AFTER
 from ..web.state import AppState, app_state
-from .api_query import QueryError, answer, read_query
+from .api_query import QueryError, list_sessions, read_query
 from .attempts import FailedAttempts
 from .log import Operator
 from .panel import panel
@@ -50,9 +50,9 @@ def add_routes(routes: Blueprint, state: AppState) -> None:
 def sessions() -> dict[str, Any]:
     """A page of sessions (``SessionList``)."""
     state = app_state()
-    database, now = state.with_rows().database, to_ms(state.clock.now())
+    database, now = state.with_database().database, to_ms(state.clock.now())
     query = read_query(request.args.to_dict(flat=False))
-    found = answer(database, tables_in(database.metadata).session, query, now)
+    found = list_sessions(database, tables_in(database.metadata).session, query, now)
     pages = math.ceil(found.total_items / query.page_size)
     return {
         "sessions": [_session(row) for row in found.rows],
@@ -92,7 +92,7 @@ def _guarded(attempts: FailedAttempts, view: View) -> Callable[..., Response]:
             return _refusal(error)
         except QueryError as error:
             return _refusal(ApiError(400, "invalid_request", str(error), error.field))
-        except UnknownSession:
+        except SessionNotFound:
             return _refusal(ApiError(404, "not_found", "There is no session of that ID."))
         except StoreUnavailable:
             text = "The database did not answer in time; try again, with a narrower filter where many sessions match."

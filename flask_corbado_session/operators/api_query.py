@@ -51,7 +51,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SessionPage:
     """One page of sessions, each with its ``status``."""
 
     rows: Sequence[Row[Any]]
@@ -108,7 +108,7 @@ def _number(name: str, text: str, largest: int) -> int:
     return int(text)
 
 
-def answer(database: Database, table: Table, query: Query, now: int) -> Answer:
+def list_sessions(database: Database, table: Table, query: Query, now: int) -> SessionPage:
     """The sessions asked for. Three statements: which, how many, and what they are."""
     columns = _columns(table, now)
     states = _states(table, now)
@@ -130,7 +130,7 @@ def answer(database: Database, table: Table, query: Query, now: int) -> Answer:
     counted = database.run(lambda connection: connection.execute(select(func.count()).select_from(few)).scalar_one())
     known = offset + len(ids)  # one more than shown, where there is one
     total = counted if counted <= COUNTED or not ids else max(counted, known)
-    return Answer(_rows(database, table, columns["status"], ids[: query.page_size]), total)
+    return SessionPage(_rows(database, table, columns["status"], ids[: query.page_size]), total)
 
 
 def _rows(database: Database, table: Table, status: ColumnElement[str], ids: list[str]) -> list[Row[Any]]:

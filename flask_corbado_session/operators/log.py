@@ -15,20 +15,20 @@ from ..database.sessions import Store
 from ..database.tables import Tables
 from ..model import signals
 from ..model.clock import Clock, from_ms, to_ms
-from ..model.errors import UnknownSession
-from ..sessions.revocation import Overview
+from ..model.errors import SessionNotFound
+from ..sessions.revocation import Revocation
 from ..tokens.ids import is_id, new_id
 from ..verification.ended import EndedSet
-from .paging import Key, Order, Page
+from .paging import Cursor, Order, Page
 from .queries import OperatorStore
 
 Action = Literal["revoke_session", "revoke_device", "revoke_user", "revoke_before"]
 BATCH = 500
 """Sessions ended by one statement: few enough that nobody who signs in waits for it."""
-PACE = 0.25
+BATCH_INTERVAL = 0.25
 """Seconds that each batch takes at least. Every process polls what ended in the last minute, and two thousand a second
 are as much as they should be given to read."""
-PATIENCE = 10.0
+TIME_LIMIT = 10.0
 """Seconds that one request goes on ending sessions; the next one goes on from there."""
 
 
@@ -41,19 +41,25 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class RevokeResult:
     """What came of an action; ``next`` where there is more of it to do."""
 
     action_id: str
     ended: list[str]
-    next: Key | None = None
+    next: Cursor | None = None
 
 
 class OperatorLog:
     """Ends sessions and records that, on one database."""
 
     def __init__(
-        self, database: Database, tables: Tables, clock: Clock, overview: Overview, ended: EndedSet | None, sender: Any
+        self,
+        database: Database,
+        tables: Tables,
+        clock: Clock,
+        overview: Revocation,
+        ended: EndedSet | None,
+        sender: Any,
     ) -> None:
         self.store = OperatorStore(database, tables)
         self._database = database
@@ -66,27 +72,32 @@ class OperatorLog:
 
     # ---- doing
 
-    def revoke_session(self, operator: Operator, session_id: str) -> Done:
-        """End one session; :class:`UnknownSession` if there is none of that id. Four statements."""
+    def revoke_session(self, operator: Operator, session_id: str) -> RevokeResult:
+        """End one session; :class:`SessionNotFound` if there is none of that id. Four statements."""
         if not is_id(session_id) or not self._rows.session_exists(self._rows.session_is(session_id)):
-            raise UnknownSession(session_id)
+            raise SessionNotFound(session_id)
         work = partial(self._overview.revoke, session_id, None, "operator")
         return self._do(operator, "revoke_session", session_id, work)
 
-    def revoke_device(self, operator: Operator, device_id: str) -> Done:
-        """End every session on a device; :class:`UnknownSession` if there is none of that id. Four statements."""
+    def revoke_device(self, operator: Operator, device_id: str) -> RevokeResult:
+        """End every session on a device; :class:`SessionNotFound` if there is none of that id. Four statements."""
         if not is_id(device_id) or not self._rows.device_exists(device_id, None):
-            raise UnknownSession(device_id)
+            raise SessionNotFound(device_id)
         work = partial(self._overview.revoke_device, device_id, None, "operator")
         return self._do(operator, "revoke_device", device_id, work)
 
-    def revoke_user(self, operator: Operator, user_id: str) -> Done:
+    def revoke_user(self, operator: Operator, user_id: str) -> RevokeResult:
         """End every session of a user. Three statements."""
         return self._do(operator, "revoke_user", user_id, partial(self._overview.revoke_user, user_id, "operator"))
 
     def revoke_before(
-        self, operator: Operator, before: int, but: str | None, action_id: str | None = None, after: Key | None = None
-    ) -> Done:
+        self,
+        operator: Operator,
+        before: int,
+        except_session_id: str | None,
+        action_id: str | None = None,
+        after: Cursor | None = None,
+    ) -> RevokeResult:
         """End what was signed in before a time (milliseconds), batch by batch, all but one session.
 
         It stops after :data:`PATIENCE` seconds. With what it returned, its ``action_id`` and ``next``, it goes on.
@@ -97,17 +108,17 @@ class OperatorLog:
         while True:
             begun = monotonic()
             page = self._live_before(before, after)
-            ended += self._end([row.id for row in page.rows if row.id != but], action_id)
+            ended += self._end([row.id for row in page.rows if row.id != except_session_id], action_id)
             after = page.next
-            if after is None or monotonic() - started >= PATIENCE:
-                return Done(action_id, ended, after)
-            sleep(max(0.0, begun + PACE - monotonic()) if page.rows else 0.0)
+            if after is None or monotonic() - started >= TIME_LIMIT:
+                return RevokeResult(action_id, ended, after)
+            sleep(max(0.0, begun + BATCH_INTERVAL - monotonic()) if page.rows else 0.0)
 
-    def _live_before(self, before: int, after: Key | None) -> Page:
+    def _live_before(self, before: int, after: Cursor | None) -> Page:
         store, c = self.store, self.store.session.c
         order = Order((c.created_at, c.id), descending=True, within=c.created_at < before)
         live = select(c.created_at, c.id).where(store.in_state("live", to_ms(self._clock.now())))
-        return store.scan.page(live, order, after, is_search=True, size=BATCH)
+        return store.paginator.page(live, order, after, is_search=True, size=BATCH)
 
     def _end(self, session_ids: list[str], action_id: str) -> list[str]:
         if not session_ids:
@@ -120,11 +131,11 @@ class OperatorLog:
         signals.session_revoked.send(self._sender, user_id=None, session_ids=ended, reason="operator")
         return ended
 
-    def _do(self, operator: Operator, action: Action, target: str, work: Callable[[], list[str]]) -> Done:
+    def _do(self, operator: Operator, action: Action, target: str, work: Callable[[], list[str]]) -> RevokeResult:
         action_id = self._begin(operator, action, target, None)
         ended = work()
         self._count(action_id, len(ended))
-        return Done(action_id, ended)
+        return RevokeResult(action_id, ended)
 
     # ---- recording
 
@@ -146,11 +157,11 @@ class OperatorLog:
         change = update(self._actions).where(c.id == action_id).values(sessions=func.coalesce(c.sessions, 0) + more)
         self._database.run(lambda connection: connection.execute(change))
 
-    def actions(self, after: Key | None) -> Page:
+    def actions(self, after: Cursor | None) -> Page:
         """What operators did, the latest first."""
         c = self._actions.c
         order = Order((c.at, c.id), descending=True)
-        return self.store.scan.page(select(c.at, c.id, *self._rest()), order, after, is_search=False)
+        return self.store.paginator.page(select(c.at, c.id, *self._rest()), order, after, is_search=False)
 
     def action(self, action_id: str) -> Any:
         """One of them, or None."""

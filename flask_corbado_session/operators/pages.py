@@ -16,12 +16,12 @@ from ..model.errors import StoreUnavailable
 from ..tokens.ids import is_id
 from ..web.current import current_user
 from ..web.guards import login_required
-from ..web.problems import BadRequestProblem, SessionNotFound, is_navigation
+from ..web.problems import BadRequestProblem, SessionNotFoundProblem, is_navigation
 from ..web.state import app_state
 from . import revoke as operator_revoke
 from .chart import DailyNumbers, draw
-from .paging import Key
-from .panel import BLUEPRINT, about_actions, asked, dump_key, load_key, now_ms, panel, render
+from .paging import Cursor
+from .panel import BLUEPRINT, about_actions, decode_cursor, encode_cursor, now_ms, panel, render, run_or_http_error
 from .queries import Listing
 from .search import READERS, Filter, FilterError, parse
 
@@ -31,7 +31,7 @@ Names = Callable[[Collection[str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class List:
+class ListView:
     """One of the lists: the terms its search knows, and its orders in words, the usual one first."""
 
     name: Literal["sessions", "users", "devices"]
@@ -40,10 +40,10 @@ class List:
 
 
 _BY_TIME = {"new": "Newest", "old": "Oldest"}
-SESSIONS = List("sessions", tuple(READERS), {**_BY_TIME, "ended": "Last ended", "user": "By user"})
-USERS = List("users", tuple(each for each in READERS if each != "session"), {"user": "A to Z", "last": "Z to A"})
-DEVICES = List(
-    "devices", ("user", "device", "browser", "system", "form", "after", "before"), {**_BY_TIME, "user": "By user"}
+SESSIONS = ListView("sessions", tuple(READERS), {**_BY_TIME, "ended": "Last ended", "user": "By user"})
+USERS = ListView("users", tuple(each for each in READERS if each != "session"), {"user": "A to Z", "last": "Z to A"})
+DEVICES = ListView(
+    "devices", ("user", "device", "browser", "system", "type", "after", "before"), {**_BY_TIME, "user": "By user"}
 )
 
 
@@ -89,7 +89,7 @@ def overview() -> str:
         ("Sign-ins", "Sessions that were started on the day.", shown.sign_ins, store.sign_ins_by_day),
     ]
     drawn = [(title, text, _daily(numbers, read)) for title, text, numbers, read in charts]
-    latest = asked(lambda: panel().log.actions(None)).rows[:5]
+    latest = run_or_http_error(lambda: panel().log.actions(None)).rows[:5]
     return render("overview.html", about_actions(latest), charts=drawn, draw=draw, actions=latest)
 
 
@@ -105,12 +105,12 @@ def _daily(numbers: DailyNumbers, read: Callable[[int, int], Mapping[int, int]])
 def sessions() -> Any:
     """All sessions, or those a search finds."""
 
-    def read(search: Filter, sort: str, after: Key | None) -> Listing:
+    def read(search: Filter, sort: str, after: Cursor | None) -> Listing:
         return panel().log.store.sessions(search, sort, after, now_ms())
 
     def beside(listing: Listing, search: Filter) -> dict[str, Any]:
         store = panel().log.store
-        found = store.devices_by_id({row.device_id for row in listing.page.rows} | _named(search, "device"))
+        found = store.devices_by_id({row.device_id for row in listing.page.rows} | _user_ids_in(search, "device"))
         live = store.count_live(search, now_ms()) if search.get("user") or search.get("device") else None
         return {"devices": found, "state": state_of, "live": live}
 
@@ -119,17 +119,17 @@ def sessions() -> Any:
 
 def session(session_id: str) -> str:
     """All that is known of one session."""
-    found = asked(lambda: panel().log.store.find_session(session_id)) if is_id(session_id) else None
+    found = run_or_http_error(lambda: panel().log.store.find_session(session_id)) if is_id(session_id) else None
     if found is None:
-        raise SessionNotFound("There is no session of that id; it may have been forgotten already.")
-    device = asked(lambda: panel().log.store.devices_by_id([found.device_id])).get(found.device_id)
+        raise SessionNotFoundProblem("There is no session of that id; it may have been forgotten already.")
+    device = run_or_http_error(lambda: panel().log.store.devices_by_id([found.device_id])).get(found.device_id)
     return render("session.html", {found.user_id}, session=found, device=device, state=state_of)
 
 
 def users() -> Any:
     """Everybody who has a session, or one that a search finds."""
 
-    def read(search: Filter, sort: str, after: Key | None) -> Listing:
+    def read(search: Filter, sort: str, after: Cursor | None) -> Listing:
         return panel().log.store.users(search, sort, after, now_ms())
 
     def beside(listing: Listing, search: Filter) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def users() -> Any:
 def devices() -> Any:
     """All devices, or those a search finds."""
 
-    def read(search: Filter, sort: str, after: Key | None) -> Listing:
+    def read(search: Filter, sort: str, after: Cursor | None) -> Listing:
         return panel().log.store.devices(search, sort, after)
 
     def beside(listing: Listing, search: Filter) -> dict[str, Any]:
@@ -154,10 +154,14 @@ def devices() -> Any:
 
 def actions() -> str:
     """What operators did, the latest first."""
-    after = load_key("actions", request.args.get("page", ""))
-    page = asked(lambda: panel().log.actions(after))
+    after = decode_cursor("actions", request.args.get("page", ""))
+    page = run_or_http_error(lambda: panel().log.actions(after))
     return render(
-        "actions.html", about_actions(page.rows), page=page, next=dump_key("actions", page.next), is_first=after is None
+        "actions.html",
+        about_actions(page.rows),
+        page=page,
+        next=encode_cursor("actions", page.next),
+        is_first=after is None,
     )
 
 
@@ -165,8 +169,8 @@ def actions() -> str:
 
 
 def _list(
-    kind: List,
-    read: Callable[[Filter, str, Key | None], Listing],
+    kind: ListView,
+    read: Callable[[Filter, str, Cursor | None], Listing],
     beside: Callable[[Listing, Filter], dict[str, Any]],
 ) -> Any:
     text = request.args.get("q", "")
@@ -183,24 +187,24 @@ def _list(
     if sort not in kind.sorts:
         raise BadRequestProblem(f"A list is sorted by one of {', '.join(kind.sorts)}.", field="sort")
     where = f"{kind.name} {sort} {search.text}"
-    after = load_key(where, request.args.get("page", ""))
-    listing = asked(lambda: read(search, sort, after))
+    after = decode_cursor(where, request.args.get("page", ""))
+    listing = run_or_http_error(lambda: read(search, sort, after))
     return render(
         f"{kind.name}.html",
-        {row.user_id for row in listing.page.rows} | _named(search, "user"),
+        {row.user_id for row in listing.page.rows} | _user_ids_in(search, "user"),
         list=kind,
         q=search.text,
         sort=sort,
         search=search,
         listing=listing,
         rows=listing.page.rows,
-        next=dump_key(where, listing.page.next),
+        next=encode_cursor(where, listing.page.next),
         is_first=after is None,
-        **asked(lambda: beside(listing, search)),
+        **run_or_http_error(lambda: beside(listing, search)),
     )
 
 
-def _named(search: Filter, term: str) -> set[str]:
+def _user_ids_in(search: Filter, term: str) -> set[str]:
     return {search.get(term)} if search.get(term) is not None else set()
 
 

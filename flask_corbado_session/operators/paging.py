@@ -25,7 +25,7 @@ _WINDOW = range(1_000, 20_001)
 _AIM = 0.05
 """Seconds that such a statement should take."""
 
-Key = tuple[Any, ...]
+Cursor = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Order:
         """For ``order_by``."""
         return [column.desc() if self.descending else column.asc() for column in self.columns]
 
-    def after(self, key: Key | None) -> ColumnElement[bool]:
+    def after(self, key: Cursor | None) -> ColumnElement[bool]:
         """The rows behind a key. A key that ends early stands for all rows that begin with it.
 
         Row values, ``(a, b) < (x, y)``, would say the same, but not every database uses an index for them.
@@ -67,7 +67,7 @@ class Page:
     """Some rows, and the key to go on after: none at the end."""
 
     rows: Sequence[Row[Any]]
-    next: Key | None = None
+    next: Cursor | None = None
     reached: Any = None
     """How far a search got (its first column's value) whose time was up before the page was full."""
 
@@ -80,13 +80,15 @@ class Count:
     is_more: bool = False
 
 
-class Scan:
+class Paginator:
     """Reads pages on one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def page(self, asked: Select[Any], order: Order, after: Key | None, *, is_search: bool, size: int = PAGE) -> Page:
+    def page(
+        self, asked: Select[Any], order: Order, after: Cursor | None, *, is_search: bool, size: int = PAGE
+    ) -> Page:
         """A page of ``asked``, whose rows begin with the columns of ``order``. One statement, unless it is a search."""
         wanted = asked.order_by(*order.by())
         if is_search:
@@ -110,7 +112,7 @@ class Scan:
         few = asked.limit(COUNTED + 1).subquery()
         return int(self._one(select(func.count()).select_from(few)))
 
-    def _search(self, wanted: Select[Any], order: Order, after: Key | None, size: int) -> Page:
+    def _search(self, wanted: Select[Any], order: Order, after: Cursor | None, size: int) -> Page:
         found: list[Row[Any]] = []
         end = None
         for here, reached in self._windows(order, after):
@@ -120,7 +122,7 @@ class Scan:
                 return page
         return Page(found) if end is None else Page(found, (end,), end)
 
-    def _windows(self, order: Order, after: Key | None) -> Iterator[tuple[ColumnElement[bool], Any]]:
+    def _windows(self, order: Order, after: Cursor | None) -> Iterator[tuple[ColumnElement[bool], Any]]:
         """Conditions that hold in one window after the other, each with the first column's value it reaches, None at
         the end of the table. They stop when the time is up."""
         size, started = _WINDOW.start, monotonic()
@@ -134,7 +136,7 @@ class Scan:
             after = (end,)
             size = min(max(int(size * min(_AIM / (now - begun), 4)), _WINDOW.start), _WINDOW.stop - 1)
 
-    def _window_end(self, order: Order, after: Key | None, size: int) -> Any:
+    def _window_end(self, order: Order, after: Cursor | None, size: int) -> Any:
         """The first column's value so many rows on, read from the index alone; None near the end of the table."""
         (first, *_), (by, *_) = order.columns, order.by()
         return self._one(select(first).where(order.after(after)).order_by(by).offset(size - 1).limit(1))

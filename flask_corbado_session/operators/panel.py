@@ -21,7 +21,7 @@ from ..web.request import found_or_503
 from ..web.state import app_state
 from .chart import DailyNumbers
 from .log import Operator, OperatorLog
-from .paging import COUNTED, Count, Key
+from .paging import COUNTED, Count, Cursor
 from .search import term
 
 BLUEPRINT = "corbado_operator"
@@ -42,7 +42,7 @@ def panel() -> Panel:
     found: Panel | None = current_app.extensions.get(BLUEPRINT)
     if found is None:
         state = app_state()
-        rows, app = state.with_rows(), current_app._get_current_object()  # type: ignore[attr-defined]
+        rows, app = state.with_database(), current_app._get_current_object()  # type: ignore[attr-defined]
         tables = tables_in(rows.database.metadata)
         log = OperatorLog(rows.database, tables, state.clock, rows.overview, state.shorts.ended, app)
         found = current_app.extensions.setdefault(BLUEPRINT, Panel(log))
@@ -54,12 +54,12 @@ def now_ms() -> int:
     return to_ms(app_state().clock.now())
 
 
-def the_operator() -> Operator:
+def current_operator() -> Operator:
     """Who is signed in."""
     return Operator(current_session.user_id)
 
 
-def asked(work: Callable[[], T]) -> T:
+def run_or_http_error(work: Callable[[], T]) -> T:
     """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
     return found_or_503(work, "There is no session or device of that id; it may have been forgotten already.")
 
@@ -107,19 +107,19 @@ def _just_done() -> Any:
     action_id = request.args.get("done", "")
     if not is_id(action_id):
         return None
-    action = asked(lambda: panel().log.action(action_id))
+    action = run_or_http_error(lambda: panel().log.action(action_id))
     return action if action is not None and action.operator_id == current_session.user_id else None
 
 
 # ---- cursors: signed, and good for the one list, search and order they were made for
 
 
-def dump_key(where: str, key: Key | None) -> str | None:
+def encode_cursor(where: str, key: Cursor | None) -> str | None:
     """A key of a list as it stands in an address."""
     return None if key is None else str(_cursors().dumps([_digest(where), *key]))
 
 
-def load_key(where: str, value: str, field: str = "page") -> Key | None:
+def decode_cursor(where: str, value: str, field: str = "page") -> Cursor | None:
     """The key; a 400 that names ``field`` for anything else than was given out for this list."""
     if not value:
         return None

@@ -13,11 +13,14 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
 from ..database.engine import Database
 from ..database.tables import Tables
-from .paging import Count, Key, Order, Page, Scan
+from .paging import Count, Cursor, Order, Page, Paginator
 from .search import Filter
 
 DAY = 86_400_000
 """Milliseconds."""
+
+_DEVICE_COLUMNS = {"browser": "browser", "system": "system", "type": "device_type"}
+"""The column of the device each of these search terms asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class OperatorStore:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self.database = database
-        self.scan = Scan(database)
+        self.paginator = Paginator(database)
         self.session = tables.session
         self.device = tables.device
         s, d = tables.session.c, tables.device.c
@@ -55,25 +58,25 @@ class OperatorStore:
 
     # ---- lists
 
-    def sessions(self, search: Filter, sort: str, after: Key | None, now: int) -> Listing:
+    def sessions(self, search: Filter, sort: str, after: Cursor | None, now: int) -> Listing:
         """Sessions, live or not."""
         order, conditions = self._narrowed(self.session_orders[sort], search), self._conditions(search, now)
         shown = select(*order.columns, *self._shown()).where(*conditions)
         lean = select(order.columns[0]).where(*conditions)
         return self._listing(shown, lean, order, after, search, ("after", "before") if sort in ("new", "old") else ())
 
-    def users(self, search: Filter, sort: str, after: Key | None, now: int) -> Listing:
+    def users(self, search: Filter, sort: str, after: Cursor | None, now: int) -> Listing:
         """The ids of users who have such a session."""
         order, user_id = self.user_orders[sort], self.session.c.user_id
         asked = select(user_id).where(*self._conditions(search, now))
         return self._listing(asked.group_by(user_id), asked.group_by(user_id), order, after, search, ())
 
-    def devices(self, search: Filter, sort: str, after: Key | None) -> Listing:
+    def devices(self, search: Filter, sort: str, after: Cursor | None) -> Listing:
         """Devices, whoever's."""
         order, d = self.device_orders[sort], self.device.c
         order = self._bounded(order, d.first_seen_at, search) if sort != "user" else order
         conditions = self._of_device(search) + _between(d.first_seen_at, search)
-        shown = (d.id, d.user_id, d.name, d.browser, d.system, d.form, d.user_agent, d.first_seen_at)
+        shown = (d.id, d.user_id, d.name, d.browser, d.system, d.device_type, d.user_agent, d.first_seen_at)
         asked = select(*order.columns, *shown).where(*conditions)
         lean = select(order.columns[0]).where(*conditions)
         return self._listing(asked, lean, order, after, search, ("after", "before") if sort != "user" else ())
@@ -83,7 +86,7 @@ class OperatorStore:
         shown: Select[Any],
         lean: Select[Any],
         order: Order,
-        after: Key | None,
+        after: Cursor | None,
         search: Filter,
         served: tuple[str, ...],
     ) -> Listing:
@@ -91,13 +94,13 @@ class OperatorStore:
         is_search = not _is_pinned(search) and search.beyond(*served)
         if _is_pinned(search):
             order = _unindexed(order)
-        page = self.scan.page(shown, order, after, is_search=is_search)
+        page = self.paginator.page(shown, order, after, is_search=is_search)
         if after is not None:
             return Listing(page, None)
         if page.next is None:
             return Listing(page, Count(len(page.rows)))
         # to count what a search would find is the whole search
-        return Listing(page, None if is_search else self.scan.count(lean, order, is_search=False))
+        return Listing(page, None if is_search else self.paginator.count(lean, order, is_search=False))
 
     # ---- what stands beside a row
 
@@ -121,14 +124,14 @@ class OperatorStore:
     def find_session(self, session_id: str) -> Any:
         """One session with its device, or None."""
         c = self.session.c
-        more = (c.auth_time, c.other_ip, c.other_user_agent)
+        more = (c.auth_time, c.previous_ip, c.previous_user_agent)
         found = self._all(select(*self._shown(), *more).where(c.id == session_id))
         return found[0] if found else None
 
     def devices_by_id(self, ids: Collection[str]) -> dict[str, Any]:
         """These devices."""
         d = self.device.c
-        asked = select(d.id, d.user_id, d.name, d.browser, d.system, d.form, d.user_agent, d.first_seen_at)
+        asked = select(d.id, d.user_id, d.name, d.browser, d.system, d.device_type, d.user_agent, d.first_seen_at)
         return {row.id: row for row in self._all(asked.where(d.id.in_(ids)))} if ids else {}
 
     def count_live(self, search: Filter, now: int) -> Count:
@@ -136,7 +139,7 @@ class OperatorStore:
         live = Filter({**search.terms, "status": "live"})
         order = self._narrowed(self.session_orders["new"], live)
         lean = select(self.session.c.id).where(*self._conditions(live, now))
-        return self.scan.count(lean, order, is_search=not _is_pinned(live))
+        return self.paginator.count(lean, order, is_search=not _is_pinned(live))
 
     # ---- by day
 
@@ -183,10 +186,10 @@ class OperatorStore:
         found = [column == search.get(term) for term, column in by_term.items() if search.get(term) is not None]
         if search.get("status") is not None:
             found.append(self.in_state(search.get("status"), now))
-        for term in ("browser", "system", "form"):
+        for term, column in _DEVICE_COLUMNS.items():
             if search.get(term) is not None:
                 # looked up row by row: a join would read the whole table of devices for each window of a search
-                of_device = select(self.device.c[term]).where(self.device.c.id == c.device_id).scalar_subquery()
+                of_device = select(self.device.c[column]).where(self.device.c.id == c.device_id).scalar_subquery()
                 found.append(func.lower(of_device) == search.get(term).lower())
         return found + _between(c.created_at, search)
 
@@ -209,8 +212,8 @@ class OperatorStore:
             if search.get(term) is not None
         ]
         return found + [
-            func.lower(d[term]) == search.get(term).lower()
-            for term in ("browser", "system", "form")
+            func.lower(d[column]) == search.get(term).lower()
+            for term, column in _DEVICE_COLUMNS.items()
             if search.get(term) is not None
         ]
 

@@ -9,17 +9,17 @@ from flask import redirect, request, url_for
 from werkzeug.datastructures import MultiDict
 
 from ..model.clock import from_ms
-from ..model.errors import UnknownSession
+from ..model.errors import SessionNotFound
 from ..model.outcome import SignedOut
 from ..model.users import user_id_of
 from ..tokens.ids import is_id
 from ..web.current import current_session
 from ..web.origin import safe_next
 from ..web.problems import BadRequestProblem
-from ..web.state import app_state, current_exchange
-from ..web.step_up import RECENT, stale_refusal
-from .log import Done
-from .panel import asked, dump_key, load_key, now_ms, panel, render, the_operator
+from ..web.state import app_state, current_request_state
+from ..web.step_up import RECENT, step_up_response
+from .log import RevokeResult
+from .panel import current_operator, decode_cursor, encode_cursor, now_ms, panel, render, run_or_http_error
 from .search import Filter, read_time
 
 Kind = Literal["session", "device", "user", "before"]
@@ -41,11 +41,11 @@ def confirm() -> str:
     store = panel().log.store
     session = device = None
     if target.kind == "session":
-        session = _known(asked(lambda: store.find_session(target.value)))
+        session = _known(run_or_http_error(lambda: store.find_session(target.value)))
     if target.kind != "user" and target.kind != "before":
         device_id = target.value if session is None else session.device_id
-        device = _known(asked(lambda: store.devices_by_id([device_id])).get(device_id))
-    live = asked(lambda: store.count_live(Filter({target.kind: target.value}), now_ms()))
+        device = _known(run_or_http_error(lambda: store.devices_by_id([device_id])).get(device_id))
+    live = run_or_http_error(lambda: store.count_live(Filter({target.kind: target.value}), now_ms()))
     of = target.value if target.kind == "user" else getattr(session or device, "user_id", None)
     return render(
         "revoke.html",
@@ -62,23 +62,23 @@ def revoke() -> Any:
     """End it, and go back to where it was asked for; or say that there is more, and how to go on."""
     target = _target(request.form)
     if app_state().settings.reauth_view is not None:
-        answer = stale_refusal(RECENT)
+        answer = step_up_response(RECENT)
         if answer is not None:
             return answer
-    done = asked(lambda: _do(target))
+    done = run_or_http_error(lambda: _do(target))
     if current_session.session_id in done.ended:  # one's own: that is signing out
-        current_exchange().outcome = SignedOut()
+        current_request_state().outcome = SignedOut()
     back = _back(request.form)
     if done.next is not None:
-        go_on = dump_key(_where(target), (done.action_id, *done.next))
-        action = asked(lambda: panel().log.action(done.action_id))
+        go_on = encode_cursor(_where(target), (done.action_id, *done.next))
+        action = run_or_http_error(lambda: panel().log.action(done.action_id))
         return render("more.html", target=target, action=action, go_on=go_on, back=back)
     path = back or url_for(".actions")
     return redirect(f"{path}{'&' if '?' in path else '?'}done={done.action_id}", 303)
 
 
-def _do(target: Target) -> Done:
-    log, operator = panel().log, the_operator()
+def _do(target: Target) -> RevokeResult:
+    log, operator = panel().log, current_operator()
     match target.kind:
         case "session":
             return log.revoke_session(operator, target.value)
@@ -87,7 +87,7 @@ def _do(target: Target) -> Done:
         case "user":
             return log.revoke_user(operator, target.value)
         case "before":
-            key = load_key(_where(target), request.form.get("go_on", ""), "go_on")
+            key = decode_cursor(_where(target), request.form.get("go_on", ""), "go_on")
             action_id, *after = key or (None,)
             own = current_session.session_id
             return log.revoke_before(operator, target.value, own, action_id, tuple(after) or None)
@@ -105,7 +105,7 @@ def _target(fields: MultiDict[str, str]) -> Target:
     kind, text = named[0], fields[named[0]]
     if kind in ("session", "device"):
         if not is_id(text):
-            asked(lambda: _unknown(text))
+            run_or_http_error(lambda: _unknown(text))
         return Target(kind, text, text)
     try:
         if kind == "user":
@@ -117,11 +117,11 @@ def _target(fields: MultiDict[str, str]) -> Target:
 
 
 def _known(found: Any) -> Any:
-    return found if found is not None else asked(lambda: _unknown(""))
+    return found if found is not None else run_or_http_error(lambda: _unknown(""))
 
 
 def _unknown(what: str) -> Any:
-    raise UnknownSession(what)
+    raise SessionNotFound(what)
 
 
 def _back(fields: MultiDict[str, str]) -> str | None:

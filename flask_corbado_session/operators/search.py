@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Any, get_args
 
 from ..model.clock import to_ms
-from ..model.records import EndReason, Form
+from ..model.records import DeviceType, EndReason
 from ..model.users import USER_ID_LENGTH
 from ..tokens.ids import is_id
 
@@ -105,7 +105,7 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "ip": _ip,
     "browser": _word,
     "system": _word,
-    "form": one_of(*get_args(Form)),
+    "type": one_of(*get_args(DeviceType)),
     "status": one_of(*STATES),
     "reason": one_of(*get_args(EndReason)),
     "after": read_time,

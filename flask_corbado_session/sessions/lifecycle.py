@@ -23,11 +23,11 @@ from ..model.text import cut
 from ..tokens.ids import new_id
 from ..tokens.long import DeviceTokenSigner, LongToken, LongTokenSigner, first_token
 from ..tokens.short import check_claims, mint, new_token_id
-from ..verification.ended import DeadSessions
-from ..verification.short_sessions import ShortSessions
+from ..verification.ended import EndedSessionCache
+from ..verification.short_sessions import ShortSessionAuthenticator
 from .hooks import Loaders
-from .new_device import Disowning
-from .presented import Presented
+from .new_device import DisownLinks
+from .presented import PresentedTokens
 from .user_agent import clean_user_agent, describe
 
 log = logging.getLogger("flask_corbado_session")
@@ -54,10 +54,10 @@ class Lifecycle:
         clock: Clock,
         keys: KeyRing,
         secret_keys: Sequence[str | bytes],
-        shorts: ShortSessions,
+        shorts: ShortSessionAuthenticator,
         store: Store,
         rotation: Rotation,
-        disowning: Disowning,
+        disowning: DisownLinks,
         loaders: Loaders,
         sender: object,
     ) -> None:
@@ -72,16 +72,16 @@ class Lifecycle:
         self._disowning = disowning
         self._loaders = loaders
         self._sender = sender
-        self._dead = DeadSessions(clock)
+        self._dead = EndedSessionCache(clock)
 
     # ---- resolve
 
-    def resolve(self, presented: Presented) -> Outcome:
+    def resolve(self, presented: PresentedTokens) -> Outcome:
         """What the tokens amount to: the short session if one holds, else what the long one gives."""
         short = self._shorts.first_valid(presented.short)
         return self.refresh(presented) if short is None else Active(short)
 
-    def refresh(self, presented: Presented) -> Outcome:
+    def refresh(self, presented: PresentedTokens) -> Outcome:
         """What the long tokens amount to, also while a short session is still good. Statements: PROTOCOL.md."""
         outcome: Outcome = Anonymous()
         if not presented.may_refresh:
@@ -98,7 +98,7 @@ class Lifecycle:
         furthest: dict[str, LongToken] = {}
         for value in values:
             token = self._long_tokens.load(value)
-            if token is not None and token.gen >= furthest.get(token.session_id, token).gen:
+            if token is not None and token.generation >= furthest.get(token.session_id, token).generation:
                 furthest[token.session_id] = token
         return list(furthest.values())
 
@@ -112,7 +112,7 @@ class Lifecycle:
             case Accepted():
                 return self._accept(token, verdict, context, at)
             case Gone():
-                return self._bury(token.session_id, verdict, context)
+                return self._record_ended(token.session_id, verdict, context)
             case _:  # pragma: no cover
                 assert_never(verdict)
 
@@ -125,7 +125,7 @@ class Lifecycle:
         claims = {**accepted.claims, **check_claims(self._loaders.claims(user_id))}
         auth_time = from_ms(accepted.auth_time)
         # whole seconds: one made in the second in which the others were expired must not look as old as they
-        made_at = max(at, from_ms((accepted.short_after or -1000) + 1000))
+        made_at = max(at, from_ms((accepted.short_not_before or -1000) + 1000))
         short, short_token = self._mint(user_id, token.session_id, made_at, expires_at, auth_time, accepted.amr, claims)
         signals.session_refreshed.send(
             self._sender,
@@ -133,7 +133,7 @@ class Lifecycle:
             session_id=token.session_id,
             kind=accepted.kind,
             context=context,
-            other=accepted.other,
+            previous=accepted.previous,
         )
         return Refreshed(
             short=short,
@@ -145,14 +145,14 @@ class Lifecycle:
             kind=accepted.kind,
         )
 
-    def _bury(self, session_id: str, gone: Gone, context: Context) -> Ended:
+    def _record_ended(self, session_id: str, gone: Gone, context: Context) -> Ended:
         self._dead.remember([session_id], gone.reason)
-        if gone.stolen:
+        if gone.found_now:
             self._shorts_ended([session_id])
             signals.session_reuse_detected.send(
-                self._sender, user_id=gone.user_id, session_id=session_id, context=context, other=gone.other
+                self._sender, user_id=gone.user_id, session_id=session_id, context=context, previous=gone.previous
             )
-            self._loaders.notify(Notice("reuse", gone.user_id or "", session_id, context, gone.other), None)
+            self._loaders.notify(Notice("reuse", gone.user_id or "", session_id, context, gone.previous), None)
         return Ended(session_id, gone.reason)
 
     # ---- start
@@ -160,7 +160,7 @@ class Lifecycle:
     def start(
         self,
         user_id: str,
-        presented: Presented,
+        presented: PresentedTokens,
         *,
         persistent: bool,
         claims: Mapping[str, Any],
@@ -192,15 +192,17 @@ class Lifecycle:
             idle_expires_at=to_ms(at + self._settings.idle_lifetime),
             expires_at=to_ms(expires_at),
         )
-        self._note_ended(self._store.add_session(new, self._named(presented, superseding)), None, "superseded")
-        self._end_surplus(user_id, to_ms(at))
+        self._note_ended(
+            self._store.add_session(new, self._presented_session_ids(presented, superseding)), None, "superseded"
+        )
+        self._enforce_session_limit(user_id, to_ms(at))
         loaded = {**given, **check_claims(self._loaders.claims(user_id))}
         short, short_token = self._mint(user_id, session_id, at, expires_at, at, methods, loaded)
-        self._tell_started(new, device)
+        self._send_started(new, device)
         ends = from_ms(new.expires_at)
         return Started(short, short_token, self._long_tokens.dump(token), device.token, persistent, ends)
 
-    def _tell_started(self, new: NewSession, device: _Device) -> None:
+    def _send_started(self, new: NewSession, device: _Device) -> None:
         user_id, session_id, context = new.user_id, new.session_id, new.context
         facts: dict[str, Any] = {
             "user_id": user_id,
@@ -225,9 +227,9 @@ class Lifecycle:
         )
         return _Device(device_id, token, cookie_hash, is_new)
 
-    def _end_surplus(self, user_id: str, now: int) -> None:
+    def _enforce_session_limit(self, user_id: str, now: int) -> None:
         try:
-            surplus = self._store.end_surplus(user_id, self._settings.max_sessions_per_user, now)
+            surplus = self._store.enforce_session_limit(user_id, self._settings.max_sessions_per_user, now)
         except StoreUnavailable as error:  # signed in all the same; the next sign-in tries again
             log.warning("the sessions beyond CORBADO_SESSION_MAX_SESSIONS_PER_USER could not be ended: %s", error)
             return
@@ -235,12 +237,12 @@ class Lifecycle:
 
     # ---- end
 
-    def end(self, presented: Presented, also: str | None = None) -> None:
+    def end(self, presented: PresentedTokens, also: str | None = None) -> None:
         """This browser signs out: every session it can name is ended. One UPDATE, or none when it names none.
 
         ``also`` is the session of this very request, which may have started or been refreshed in it.
         """
-        named = self._named(presented, also)
+        named = self._presented_session_ids(presented, also)
         if named:
             which = self._store.sessions_are(named)
             self._note_ended(self._store.end(which, "signed_out", to_ms(self._clock.now())), None, "signed_out")
@@ -250,27 +252,27 @@ class Lifecycle:
         ended = self._store.end(self._store.session_is(session_id, user_id), "user_disabled", to_ms(self._clock.now()))
         self._note_ended(ended, user_id, "user_disabled")
 
-    def expire_short(self, user_id: str, but: str | None = None) -> None:
+    def expire_short(self, user_id: str, except_session_id: str | None = None) -> None:
         """Every short session of this user, but those of one long session, is refreshed before it counts again:
         everywhere within a second."""
         now = to_ms(self._clock.now())
-        expired = self._store.expire_short(user_id, now, now, but)
+        expired = self._store.expire_short(user_id, now, now, except_session_id)
         if self._shorts.ended is not None:
-            self._shorts.ended.renew(expired, now)
+            self._shorts.ended.invalidate_before(expired, now)
 
-    def kept_at_step_up(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
+    def carried_over(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
         """Whether a session is persistent, and the claims given at its sign-in."""
-        return self._store.kept_at_step_up(session_id)
+        return self._store.carried_over(session_id)
 
     def is_alive(self, session_id: str) -> bool:
         """What the row itself says, valid short session or not."""
         return self._store.is_alive(session_id, to_ms(self._clock.now()))
 
-    def _context(self, presented: Presented) -> Context:
+    def _context(self, presented: PresentedTokens) -> Context:
         ip = cut(presented.ip, _IP_LENGTH) if self._settings.store_ip else None
         return Context(ip, clean_user_agent(presented.user_agent) if self._settings.store_user_agent else None)
 
-    def _named(self, presented: Presented, also: str | None) -> list[str]:
+    def _presented_session_ids(self, presented: PresentedTokens, also: str | None) -> list[str]:
         """The sessions whose tokens came with the request, each signature checked, and that of the request itself."""
         named = [also] if also else []
         named += [token.session_id for token in self._authentic(presented.long)]

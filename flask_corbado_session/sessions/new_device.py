@@ -25,7 +25,7 @@ log = logging.getLogger("flask_corbado_session")
 LINK_LIFETIME = timedelta(days=7)
 
 
-class Disowning:
+class DisownLinks:
     """The signed links of such mails. The device's cookie is forgotten with it, so that it counts as new again."""
 
     def __init__(

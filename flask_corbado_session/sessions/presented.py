@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
-class Presented(NamedTuple):
+class PresentedTokens(NamedTuple):
     """What a request brought. A name may come twice, from two paths or domains, so each is a list."""
 
     short: Sequence[str] = ()

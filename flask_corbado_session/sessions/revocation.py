@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement
 from ..database.sessions import Store
 from ..model import signals
 from ..model.clock import Clock, lifetime_ms, to_ms
-from ..model.errors import UnknownSession
-from ..model.records import NAME_LENGTH, Device, EndReason, LongSession
+from ..model.errors import SessionNotFound
+from ..model.records import DEVICE_NAME_LENGTH, Device, EndReason, LongSession
 from ..model.settings import Settings
 from ..model.text import cut
 from ..tokens.ids import is_id
@@ -23,7 +23,7 @@ from ..verification.ended import EndedSet
 _DAY = 24 * 3600 * 1000
 
 
-class Overview:
+class Revocation:
     """List, rename, revoke and forget, on one app's database."""
 
     def __init__(self, settings: Settings, clock: Clock, store: Store, ended: EndedSet, sender: object) -> None:
@@ -47,24 +47,24 @@ class Overview:
 
     def rename_device(self, device_id: str, user_id: str | None, name: str) -> None:
         """Name a device; an empty name gives it its label back."""
-        text = (cut(name.strip(), NAME_LENGTH) or "").strip()
+        text = (cut(name.strip(), DEVICE_NAME_LENGTH) or "").strip()
         if not is_id(device_id) or not self._store.rename_device(device_id, user_id, text or None):
-            raise UnknownSession(device_id)
+            raise SessionNotFound(device_id)
 
     def revoke(self, session_id: str, user_id: str | None, reason: EndReason = "revoked") -> list[str]:
-        """End one session, or nothing if it has ended already; :class:`UnknownSession` if it is not this user's."""
+        """End one session, or nothing if it has ended already; :class:`SessionNotFound` if it is not this user's."""
         which = self._store.session_is(session_id, user_id)
         return self._revoke(is_id(session_id), which, lambda: self._store.session_exists(which), user_id, reason)
 
     def revoke_device(self, device_id: str, user_id: str | None, reason: EndReason = "revoked") -> list[str]:
-        """End every session on a device. :class:`UnknownSession` if it is not this user's."""
+        """End every session on a device. :class:`SessionNotFound` if it is not this user's."""
         which = self._store.device_is(device_id, user_id)
         known = is_id(device_id)
         return self._revoke(known, which, lambda: self._store.device_exists(device_id, user_id), user_id, reason)
 
-    def revoke_user(self, user_id: str, reason: EndReason, but: str | None = None) -> list[str]:
+    def revoke_user(self, user_id: str, reason: EndReason, except_session_id: str | None = None) -> list[str]:
         """End every session of a user, but for one."""
-        return self._revoke(True, self._store.user_is(user_id, but), lambda: True, user_id, reason)
+        return self._revoke(True, self._store.user_is(user_id, except_session_id), lambda: True, user_id, reason)
 
     def _revoke(
         self,
@@ -75,10 +75,10 @@ class Overview:
         reason: EndReason,
     ) -> list[str]:
         if not well_formed:
-            raise UnknownSession("no id of ours")
+            raise SessionNotFound("no id of ours")
         ended = self._store.end(which, reason, self._now())
         if not ended and not exists():
-            raise UnknownSession("no such session or device of this user")
+            raise SessionNotFound("no such session or device of this user")
         if ended:
             self._ended.add(ended)
             signals.session_revoked.send(self._sender, user_id=user_id, session_ids=ended, reason=reason)
@@ -87,7 +87,7 @@ class Overview:
     def forget(self) -> Iterator[int]:
         """Delete what ended, or ran out, longer than the retention ago, batch by batch; yields how many each."""
         before = self._now() - lifetime_ms(self._settings.retention)
-        for batch in (self._store.forget_sessions, self._store.forget_devices):
+        for batch in (self._store.delete_old_sessions, self._store.delete_old_devices):
             while forgotten := batch(before):
                 yield forgotten
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ua_parser import parse
 
-from ..model.records import Description, Form
+from ..model.records import DeviceType, UserAgentDescription
 from ..model.text import cut
 
 USER_AGENT_LENGTH = 512
@@ -30,23 +30,23 @@ def clean_user_agent(raw: str | None) -> str | None:
     return cut(raw, USER_AGENT_LENGTH)
 
 
-def describe(user_agent: str | None) -> Description:
-    """Browser, system and form: about a millisecond, so never done to list devices."""
+def describe(user_agent: str | None) -> UserAgentDescription:
+    """Browser, system and device_type: about a millisecond, so never done to list devices."""
     if not user_agent:
-        return Description("Unknown browser", "", "other")
+        return UserAgentDescription("Unknown browser", "", "other")
     seen = parse(user_agent)
     family = seen.user_agent.family if seen.user_agent else ""
     os = seen.os.family if seen.os else ""
     hardware = seen.device.family if seen.device else ""
     system = _SYSTEMS.get(os, os)
     browser = _BROWSERS.get(family, family) or "Unknown browser"
-    form = _form(user_agent, system, hardware)
+    device_type = _device_type(user_agent, system, hardware)
     # people know their iPhone and their iPad by name, not by the system on it
     shown = hardware if hardware in ("iPhone", "iPad") else system
-    return Description(browser[:64], shown[:64], form)
+    return UserAgentDescription(browser[:64], shown[:64], device_type)
 
 
-def _form(user_agent: str, system: str, hardware: str) -> Form:
+def _device_type(user_agent: str, system: str, hardware: str) -> DeviceType:
     if hardware == "Spider":
         return "bot"
     if hardware == "iPad" or "Tablet" in user_agent or (system == "Android" and "Mobile" not in user_agent):

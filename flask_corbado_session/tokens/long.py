@@ -20,20 +20,20 @@ from .ids import is_id
 
 _BODY_LENGTH = 131  # base64url of the 98 bytes, unpadded
 _TOKEN_LENGTH = _BODY_LENGTH + 1 + 43  # a dot and an unpadded SHA-256
-_GEN_LIMIT = 2**31
+_GENERATION_LIMIT = 2**31
 _LAST_OF_SIGNATURE = "AEIMQUYcgkosw048"
 """43 characters hold two bits more than a SHA-256: where they are not zero, it is a second spelling of one token."""
 
 
 @dataclass(frozen=True, slots=True)
 class LongToken:
-    """One link of a session's chain of tokens; ``pid`` is its parent's identity."""
+    """One link of a session's chain of tokens; ``parent_hash`` is its parent's identity."""
 
     session_id: str
     secret: bytes = field(repr=False)
-    gen: int
+    generation: int
     nonce: bytes = field(repr=False)
-    pid: bytes = field(repr=False)
+    parent_hash: bytes = field(repr=False)
 
     @property
     def secret_hash(self) -> bytes:
@@ -41,19 +41,19 @@ class LongToken:
         return hashlib.sha256(self.secret).digest()
 
     @property
-    def ident(self) -> bytes:
+    def hash(self) -> bytes:
         """Its identity, independent of the key, so that keys can be rolled over."""
         return hashlib.sha256(
-            b"id" + self.session_id.encode() + self.gen.to_bytes(4, "big") + self.nonce + self.pid
+            b"id" + self.session_id.encode() + self.generation.to_bytes(4, "big") + self.nonce + self.parent_hash
         ).digest()
 
     def child(self) -> LongToken:
         """A fresh successor. It is not stored: the row learns of it when it is used."""
-        return LongToken(self.session_id, self.secret, self.gen + 1, secrets.token_bytes(16), self.ident)
+        return LongToken(self.session_id, self.secret, self.generation + 1, secrets.token_bytes(16), self.hash)
 
 
 def first_token(session_id: str) -> tuple[LongToken, bytes]:
-    """The gen-1 token of a new session, and the chain's root identity, which never leaves the server."""
+    """The generation-1 token of a new session, and the chain's root identity, which never leaves the server."""
     root = secrets.token_bytes(32)
     return LongToken(session_id, secrets.token_bytes(16), 1, secrets.token_bytes(16), root), root
 
@@ -66,7 +66,13 @@ class LongTokenSigner:
 
     def dump(self, token: LongToken) -> str:
         """The cookie's value."""
-        body = token.session_id.encode() + token.secret + token.gen.to_bytes(4, "big") + token.nonce + token.pid
+        body = (
+            token.session_id.encode()
+            + token.secret
+            + token.generation.to_bytes(4, "big")
+            + token.nonce
+            + token.parent_hash
+        )
         return self._signer.sign(urlsafe_b64encode(body).rstrip(b"=")).decode()
 
     def load(self, value: str) -> LongToken | None:
@@ -80,7 +86,7 @@ class LongTokenSigner:
         except (binascii.Error, ValueError):
             return None
         token = LongToken(session_id, raw[30:46], int.from_bytes(raw[46:50], "big"), raw[50:66], raw[66:98])
-        return token if is_id(session_id) and 1 <= token.gen < _GEN_LIMIT else None
+        return token if is_id(session_id) and 1 <= token.generation < _GENERATION_LIMIT else None
 
 
 class DeviceTokenSigner:

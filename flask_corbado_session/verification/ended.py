@@ -40,7 +40,7 @@ class EndedSet:
         self._interval = interval
         self._keep = lifetime_ms(short_lifetime) + OVERLAP
         self._ended: dict[str, int] = {}
-        self._renewed: dict[str, int] = {}
+        self._not_before: dict[str, int] = {}
         self._known_until = 0
         self._failing = False
         self._asked_at = clock.now() - 2 * interval
@@ -52,13 +52,13 @@ class EndedSet:
             self.bring_up_to_date()
         return session_id in self._ended
 
-    def is_outdated(self, session_id: str, issued_at: datetime) -> bool:
+    def is_stale(self, session_id: str, issued_at: datetime) -> bool:
         """Whether short sessions as old as this one were expired, as of the last question."""
-        return bool(self._renewed) and to_ms(issued_at) <= self._renewed.get(session_id, -1)
+        return bool(self._not_before) and to_ms(issued_at) <= self._not_before.get(session_id, -1)
 
-    def renew(self, session_ids: Iterable[str], after: int) -> None:
+    def invalidate_before(self, session_ids: Iterable[str], after: int) -> None:
         """The same, known at once in the process that did it."""
-        self._renewed.update(dict.fromkeys(session_ids, after))
+        self._not_before.update(dict.fromkeys(session_ids, after))
 
     def add(self, session_ids: Iterable[str]) -> None:
         """What this process ended itself it knows at once."""
@@ -71,16 +71,16 @@ class EndedSet:
         return self._failing
 
     def since(self, at: int, limit: int) -> tuple[list[str], dict[str, int], int]:
-        """What is known to have changed after ``at`` (milliseconds): the ids that ended, those that were renewed and
+        """What is known to have changed after ``at`` (milliseconds): the ids that ended, those that were not_before and
         up to when, and the time that all this reaches up to. The first ``limit`` of them, and what shares the time of
         the last."""
         self.bring_up_to_date(FEED_AGE)
-        ended, renewed = self._ended.copy(), self._renewed.copy()
-        times = sorted(time for known in (ended, renewed) for time in known.values() if time > at)
+        ended, not_before = self._ended.copy(), self._not_before.copy()
+        times = sorted(time for known in (ended, not_before) for time in known.values() if time > at)
         last = times[:limit][-1] if times else at
         return (
             [session_id for session_id, time in ended.items() if at < time <= last],
-            {session_id: time for session_id, time in renewed.items() if at < time <= last},
+            {session_id: time for session_id, time in not_before.items() if at < time <= last},
             # not ``at`` where that is later: who once heard a time of a wrong clock would never hear of an end again
             last if len(times) > limit else self._known_until,
         )
@@ -117,7 +117,7 @@ class EndedSet:
             self._failing = True
             return
         # changed in place, not replaced: what another request adds meanwhile must not be lost
-        for known, found in ((self._ended, changes.ended), (self._renewed, changes.renewed)):
+        for known, found in ((self._ended, changes.ended), (self._not_before, changes.not_before)):
             known.update(found)
             for session_id in [session_id for session_id, at in known.copy().items() if at <= oldest]:
                 known.pop(session_id, None)
@@ -126,13 +126,13 @@ class EndedSet:
         self._asked_at = asked_at
 
 
-DEAD_FOR = timedelta(seconds=60)
+CACHE_TTL = timedelta(seconds=60)
 
 
 _LIMIT = 4096
 
 
-class DeadSessions:
+class EndedSessionCache:
     """Bounded, and of this process: the rows know it anyway."""
 
     def __init__(self, clock: Clock) -> None:
@@ -152,5 +152,5 @@ class DeadSessions:
         """Seen dead just now."""
         if len(self._seen) >= _LIMIT:
             self._seen = {}
-        until = self._clock.now() + DEAD_FOR
+        until = self._clock.now() + CACHE_TTL
         self._seen |= {session_id: (reason, until) for session_id in session_ids}

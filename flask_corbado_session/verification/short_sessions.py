@@ -15,7 +15,7 @@ from .ended import EndedSet
 log = logging.getLogger("flask_corbado_session")
 
 
-class ShortSessions:
+class ShortSessionAuthenticator:
     """Verifies what proves who asks without a database: all that a service without one needs."""
 
     def __init__(self, verifier: ShortTokenVerifier, ended: EndedSet | None, clock: Clock) -> None:
@@ -29,7 +29,7 @@ class ShortSessions:
         short = self._verifier.verify(token, now)
         if self.ended is not None and short.session_id is not None and self.ended.holds(short.session_id, now):
             raise InvalidShortSession("revoked", "its session has been ended")
-        if self.ended is not None and self.ended.is_outdated(short.session_id or "", short.issued_at):
+        if self.ended is not None and self.ended.is_stale(short.session_id or "", short.issued_at):
             raise InvalidShortSession("expired", "it was made before its user's claims changed; refresh it")
         return short
 

@@ -12,7 +12,7 @@ from ..tokens.short import ShortTokenVerifier
 from .ended import LONGEST_WAIT, OVERLAP, EndedSet
 from .http import SingleFlight, check_url, fetch_json
 from .remote_keys import RemoteKeys
-from .short_sessions import ShortSessions
+from .short_sessions import ShortSessionAuthenticator
 
 LONGEST_SHORT_LIFETIME = timedelta(hours=1)
 """The issuer's own is not known here, and one hour is the most it may be."""
@@ -40,15 +40,15 @@ class ShortSessionVerifier:
         verifier = ShortTokenVerifier(self.keys, issuer, audience, own=False)
         ended = None
         if revocations_url is not None:
-            ended = _Feed(revocations_url, clock, revocation_interval).ended
-        self.short_sessions = ShortSessions(verifier, ended, clock)
+            ended = RevocationPoller(revocations_url, clock, revocation_interval).ended
+        self.short_sessions = ShortSessionAuthenticator(verifier, ended, clock)
 
     def verify(self, token: str) -> ShortSession:
         """The short session; :class:`InvalidShortSession`, with a ``code`` for machines, if it does not hold."""
         return self.short_sessions.verify(token)
 
 
-class _Feed:
+class RevocationPoller:
     """The issuer's list of what it ended; fetched in the background, for a quarter of a second waited for.
 
     Both the ids and how far they reach are told in the issuer's time, so that the two clocks may differ.
@@ -83,29 +83,29 @@ class _Feed:
         except StoreUnavailable as error:
             self._error = error
 
-    def _learn(self, feed: Feed) -> None:
+    def _learn(self, feed: RevocationPage) -> None:
         self.ended.add(feed.ended)
-        for session_id, after in feed.renewed.items():
-            self.ended.renew([session_id], after)
+        for session_id, after in feed.not_before.items():
+            self.ended.invalidate_before([session_id], after)
 
 
-class Feed(NamedTuple):
+class RevocationPage(NamedTuple):
     """One page of the feed: what ended, whose short sessions were expired and when, how far (ms) that reaches."""
 
     ended: list[str]
-    renewed: dict[str, int]
+    not_before: dict[str, int]
     until: int
 
 
-def read_feed(document: Any) -> Feed:
+def read_feed(document: Any) -> RevocationPage:
     """The feed as JSON, checked; StoreUnavailable for anything else."""
     feed: dict[str, Any] = document if isinstance(document, dict) else {}
-    ended, renewed, until = feed.get("ended"), feed.get("renewed", {}), feed.get("until")
+    ended, not_before, until = feed.get("ended"), feed.get("not_before", {}), feed.get("until")
     if (
         not isinstance(ended, list)
-        or not isinstance(renewed, dict)
+        or not isinstance(not_before, dict)
         or not all(isinstance(each, str) for each in ended)
-        or not all(type(after) is int for after in (until, *renewed.values()))
+        or not all(type(after) is int for after in (until, *not_before.values()))
     ):
-        raise StoreUnavailable('expected the feed {"ended": [ids], "renewed": {id: time}, "until": time}')
-    return Feed(ended, renewed, feed["until"])
+        raise StoreUnavailable('expected the feed {"ended": [ids], "not_before": {id: time}, "until": time}')
+    return RevocationPage(ended, not_before, feed["until"])

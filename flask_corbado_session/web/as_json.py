@@ -20,7 +20,7 @@ def _device(device: Device) -> dict[str, Any]:
         "label": device.label,
         "browser": device.browser,
         "system": device.system,
-        "form": device.form,
+        "device_type": device.device_type,
         "first_seen_at": iso(device.first_seen_at),
         "last_seen_at": iso(device.last_seen_at),
         "is_current": device.is_current,
@@ -29,7 +29,7 @@ def _device(device: Device) -> dict[str, Any]:
 
 
 def _session(session: LongSession) -> dict[str, Any]:
-    other = session.other
+    previous = session.previous
     return {
         "session_id": session.session_id,
         "device_id": session.device_id,
@@ -42,6 +42,6 @@ def _session(session: LongSession) -> dict[str, Any]:
         "user_agent": session.user_agent,
         "ended_at": iso(session.ended_at),
         "end_reason": session.end_reason,
-        "other": None if other is None else {"ip": other.ip, "user_agent": other.user_agent},
+        "previous": None if previous is None else {"ip": previous.ip, "user_agent": previous.user_agent},
         "is_current": session.is_current,
     }

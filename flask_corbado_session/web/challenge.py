@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from ..model.outcome import Anonymous, Ended
 from .origin import is_same_host, safe_next
 from .problems import InvalidBearer, Unauthenticated, is_navigation
-from .state import Exchange, current_exchange
+from .state import RequestState, current_request_state
 
 _PATH = "/:@!$&'()*+,;=~"
 """What RFC 3986 §3.3 lets stand in a path unquoted, beside letters, digits, - . and _."""
@@ -19,11 +19,11 @@ _PATH = "/:@!$&'()*+,;=~"
 
 def unauthenticated() -> Any:
     """What a protected view answers to nobody: the app's own handler, the sign-in page, or the 401 (raised)."""
-    exchange = current_exchange()
-    problem, settings = refusal_of(exchange), exchange.state.settings
+    request_state = current_request_state()
+    problem, settings = unauthenticated_problem(request_state), request_state.state.settings
     if isinstance(problem, InvalidBearer):
         raise problem
-    handler = exchange.state.callbacks.unauthorized_handler
+    handler = request_state.state.callbacks.unauthorized_handler
     # a handler that forgot its return must not let the view run
     if handler is not None and (answer := current_app.ensure_sync(handler)()) is not None:
         return answer
@@ -32,9 +32,9 @@ def unauthenticated() -> Any:
     raise problem
 
 
-def refusal_of(exchange: Exchange) -> Unauthenticated:
+def unauthenticated_problem(request_state: RequestState) -> Unauthenticated:
     """The 401 itself, with the reason why a session that came no longer serves."""
-    match exchange.outcome:
+    match request_state.outcome:
         case Anonymous(bearer_code=str() as code, bearer_text=text):
             return InvalidBearer(code, text)
         case Ended(reason=reason):
@@ -42,7 +42,7 @@ def refusal_of(exchange: Exchange) -> Unauthenticated:
     return Unauthenticated()
 
 
-def refuse() -> NoReturn:
+def abort_unauthenticated() -> NoReturn:
     """Raise what :func:`unauthenticated` answers, from the depth of a view."""
     raise HTTPException(response=current_app.make_response(unauthenticated()))
 

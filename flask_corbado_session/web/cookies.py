@@ -17,14 +17,14 @@ from werkzeug.http import dump_cookie
 
 from ..model.outcome import Outcome, Refreshed, SignedOut, Started
 from ..model.settings import Settings
-from .state import AppState, Exchange, new_exchange
+from .state import AppState, RequestState, open_request_state
 
 log = logging.getLogger("flask_corbado_session")
 
 DEVICE_LIFETIME = timedelta(days=400)
 """The longest a browser keeps a cookie (RFC 6265bis §5.5)."""
 
-LATE = timedelta(seconds=5)
+LONG_COOKIE_DEADLINE = timedelta(seconds=5)
 """After this long an answer must not write its long token over a newer one."""
 
 FORGET_PAGES = ("Clear-Site-Data", '"cache"')
@@ -43,13 +43,13 @@ def wrap(application: Application, state: AppState) -> Application:
     """The app, with its outcome written into the headers of each answer that asked for one."""
 
     def corbado_session(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        exchange = new_exchange(environ, state)
+        request_state = open_request_state(environ, state)
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
-            exchange.answered = True
-            if exchange.outcome is not None:
-                headers = _private(headers) + set_cookies(exchange, environ)
-                if isinstance(exchange.outcome, SignedOut):
+            request_state.answered = True
+            if request_state.outcome is not None:
+                headers = _private(headers) + set_cookies(request_state, environ)
+                if isinstance(request_state.outcome, SignedOut):
                     headers.append(FORGET_PAGES)
             return start_response(status, headers, *exc_info)
 
@@ -72,12 +72,12 @@ def _private(headers: Headers) -> Headers:
     return kept
 
 
-def set_cookies(exchange: Exchange, environ: dict[str, Any]) -> Headers:
+def set_cookies(request_state: RequestState, environ: dict[str, Any]) -> Headers:
     """The Set-Cookie headers of this exchange; none unless somebody signed in, was refreshed, or signed out."""
-    state = exchange.state
-    written = _cookies_of(exchange.outcome, state.settings, state.clock.now())
+    state = request_state.state
+    written = _cookies_of(request_state.outcome, state.settings, state.clock.now())
     if written and state.settings.cookie_secure:
-        _tell_of_http(state, environ)
+        _warn_plain_http(state, environ)
     return [("Set-Cookie", cookie) for cookie in written]
 
 
@@ -86,7 +86,7 @@ def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> l
         case Refreshed(short=short, short_token=short_token, long_token=long_token):
             ends = outcome.long_expires_at
             cookies = [_short(settings, short_token, short.expires_at, now, outcome.persistent)]
-            if long_token is not None and timedelta(0) <= now - outcome.at <= LATE:
+            if long_token is not None and timedelta(0) <= now - outcome.at <= LONG_COOKIE_DEADLINE:
                 cookies.append(_cookie(settings, settings.long_cookie, long_token, _age(ends, now, outcome.persistent)))
             return cookies
         case Started(short=short):
@@ -126,14 +126,14 @@ def _cookie(settings: Settings, name: str, value: str, age: timedelta | None) ->
     )
 
 
-def _tell_of_http(state: AppState, environ: dict[str, Any]) -> None:
+def _warn_plain_http(state: AppState, environ: dict[str, Any]) -> None:
     """A browser drops a Secure cookie that came over http without a word; we say it, once."""
     name = environ.get("HTTP_HOST", environ.get("SERVER_NAME", ""))
     host = name if name.endswith("]") else name.rpartition(":")[0] or name
     loopback = host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "[::1]"
-    if environ.get("wsgi.url_scheme") != "http" or loopback or "http" in state.told:
+    if environ.get("wsgi.url_scheme") != "http" or loopback or "http" in state.logged_once:
         return
-    state.told.add("http")
+    state.logged_once.add("http")
     log.warning(
         "Secure cookies were set over plain http, and browsers will drop them: serve https; behind a proxy that does, "
         "add werkzeug's ProxyFix; for development over http set CORBADO_SESSION_COOKIE_SECURE = False"

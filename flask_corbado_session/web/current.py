@@ -14,9 +14,9 @@ from ..model.errors import StoreUnavailable
 from ..model.outcome import Ended
 from ..model.records import Device, ShortSession
 from ..model.users import AnonymousUser, SessionUser
-from .challenge import refuse
+from .challenge import abort_unauthenticated
 from .request import current_short, unavailable
-from .state import NOT_LOADED, Exchange, current_exchange
+from .state import NOT_LOADED, RequestState, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
 _NOBODY = AnonymousUser()
@@ -27,42 +27,42 @@ _NOBODY = AnonymousUser()
 
 def load_user(user_id: str) -> Any:
     """The app's user, asked for once a request, or None for one it no longer knows."""
-    exchange = current_exchange()
-    loader = exchange.state.callbacks.user_loader
+    request_state = current_request_state()
+    loader = request_state.state.callbacks.user_loader
     if loader is None:
         return SessionUser(user_id)
-    if exchange.user is NOT_LOADED:
+    if request_state.user is NOT_LOADED:
         user = current_app.ensure_sync(loader)(user_id)
         if user is None:  # not kept: of two cookies of one name the other may be somebody else's
             return None
-        exchange.user = user
-    return exchange.user
+        request_state.user = user
+    return request_state.user
 
 
 def _current_user() -> Any:
     short = current_short() if has_request_context() else None
     if short is None:
         return _NOBODY
-    exchange = current_exchange()
-    if exchange.user is not NOT_LOADED:
-        return exchange.user
-    if exchange.state.callbacks.user_loader is None:
-        exchange.user = SessionUser(short.user_id, copy.deepcopy(dict(short.claims)))
-        return exchange.user
+    request_state = current_request_state()
+    if request_state.user is not NOT_LOADED:
+        return request_state.user
+    if request_state.state.callbacks.user_loader is None:
+        request_state.user = SessionUser(short.user_id, copy.deepcopy(dict(short.claims)))
+        return request_state.user
     user = load_user(short.user_id)
-    return _NOBODY if user is None and _turn_away(exchange, short) else user
+    return _NOBODY if user is None and _turn_away(request_state, short) else user
 
 
-def _turn_away(exchange: Exchange, short: ShortSession) -> bool:
+def _turn_away(request_state: RequestState, short: ShortSession) -> bool:
     """The app no longer knows this user: end the session; a protected view answers as if nobody had signed in."""
-    exchange.outcome = Ended(short.session_id or "", "user_disabled")
-    if exchange.state.rows is not None and short.session_id is not None:
+    request_state.outcome = Ended(short.session_id or "", "user_disabled")
+    if request_state.state.rows is not None and short.session_id is not None:
         try:
-            exchange.state.rows.lifecycle.end_disabled(short.session_id, short.user_id)
+            request_state.state.rows.lifecycle.end_disabled(short.session_id, short.user_id)
         except StoreUnavailable as error:
             log.warning("the session of a disabled user could not be ended, the next request tries again: %s", error)
-    if exchange.required:
-        refuse()
+    if request_state.required:
+        abort_unauthenticated()
     return True
 
 
@@ -121,7 +121,7 @@ class CurrentSession:
     @property
     def device(self) -> Device | None:
         """The device it runs on; one statement."""
-        rows = current_exchange().state.with_rows()
+        rows = current_request_state().state.with_database()
         try:
             found = rows.overview.devices(self.user_id, self.session_id)
         except StoreUnavailable as error:

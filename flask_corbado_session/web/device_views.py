@@ -13,16 +13,16 @@ from ..model.records import Device, LongSession
 from .as_json import _device, _session
 from .current import current_session
 from .guards import login_required
-from .problems import BadRequestProblem, SessionNotFound, is_navigation
+from .problems import BadRequestProblem, SessionNotFoundProblem, is_navigation
 from .state import EXTENSION, app_state
-from .step_up import RECENT, stale_refusal
+from .step_up import RECENT, step_up_response
 
 T = TypeVar("T")
 DEVICES_A_PAGE = 20
 SESSIONS_A_CARD = 10
 """How many of a device's sessions stand on its card; all of them on a page of their own, 50 at a time."""
 ENDED_A_PAGE = 50
-TOLD_FOR = timedelta(days=14)
+REUSE_NOTICE_AGE = timedelta(days=14)
 """How long a copied session is told of at the top of the page."""
 _NUMBER_LENGTH = 6
 
@@ -70,30 +70,30 @@ def devices() -> Any:
         history=ended,
         history_page=Page(older, older + has_more),
         history_url=lambda number: here(history=number, _anchor="history"),
-        stolen=[each for each in ended if older == 1 and _is_to_be_told(each)],
+        stolen=[each for each in ended if older == 1 and _is_recent_reuse(each)],
     )
 
 
 def _cards(found: Sequence[Device], number: int, device_id: str | None) -> tuple[list[Card], Page]:
     if device_id is None:
-        shown, page = _part(found, number, DEVICES_A_PAGE)
+        shown, page = _paginate(found, number, DEVICES_A_PAGE)
         return [Card(device, device.sessions[:SESSIONS_A_CARD]) for device in shown], page
     device = next((device for device in found if device.id == device_id), None)
     if device is None:
-        raise SessionNotFound
-    sessions, page = _part(device.sessions, number, ENDED_A_PAGE)
+        raise SessionNotFoundProblem
+    sessions, page = _paginate(device.sessions, number, ENDED_A_PAGE)
     return [Card(device, sessions)], page
 
 
-def _part(whole: Sequence[T], number: int, size: int) -> tuple[Sequence[T], Page]:
+def _paginate(whole: Sequence[T], number: int, size: int) -> tuple[Sequence[T], Page]:
     """A page of a list; the last one for a number beyond it, for what stood there may have been ended since."""
     last = max(1, -(-len(whole) // size))
     number = min(number, last)
     return whole[(number - 1) * size : number * size], Page(number, last)
 
 
-def _is_to_be_told(session: LongSession) -> bool:
-    recent = session.ended_at is not None and app_state().clock.now() - session.ended_at < TOLD_FOR
+def _is_recent_reuse(session: LongSession) -> bool:
+    recent = session.ended_at is not None and app_state().clock.now() - session.ended_at < REUSE_NOTICE_AGE
     return session.end_reason == "reuse" and recent
 
 
@@ -111,44 +111,44 @@ def _number(name: str) -> int:
 def rename_device(device_id: str) -> Any:
     """Give the device the name in the field ``name``; an empty one takes it away."""
     _extension().rename_device(device_id, _field("name"))
-    return _done()
+    return _redirect_back()
 
 
 @login_required
 def revoke_device(device_id: str) -> Any:
     """End every session on the device."""
-    if answer := _ask_again(lambda: device_id == getattr(current_session.device, "id", None)):
+    if answer := _require_recent_login(lambda: device_id == getattr(current_session.device, "id", None)):
         return answer
     _extension().revoke_device(device_id)
-    return _done()
+    return _redirect_back()
 
 
 @login_required
 def revoke_session(session_id: str) -> Any:
     """End one session."""
-    if answer := _ask_again(lambda: session_id == current_session.session_id):
+    if answer := _require_recent_login(lambda: session_id == current_session.session_id):
         return answer
     _extension().revoke(session_id)
-    return _done()
+    return _redirect_back()
 
 
 @login_required
 def revoke_others() -> Any:
     """End every session but this one."""
-    if answer := _ask_again(lambda: False):
+    if answer := _require_recent_login(lambda: False):
         return answer
     _extension().revoke_others()
-    return _done()
+    return _redirect_back()
 
 
-def _ask_again(is_sign_out: Callable[[], bool]) -> Any:
+def _require_recent_login(is_sign_out: Callable[[], bool]) -> Any:
     """With ``REAUTH_VIEW`` set, ending *other* sessions asks for a recent sign-in: a thief would begin with that."""
     if app_state().settings.reauth_view is None or is_sign_out():
         return None
-    return stale_refusal(RECENT)
+    return step_up_response(RECENT)
 
 
-def _done() -> Any:
+def _redirect_back() -> Any:
     """Back to the page for a form, nothing for a script."""
     if not is_navigation():
         return "", 204

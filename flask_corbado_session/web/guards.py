@@ -16,7 +16,7 @@ from ..model.users import user_id_of
 from .challenge import unauthenticated
 from .problems import LogoutIncomplete
 from .request import bearer_token, check_origin, find_outcome, presented_tokens, unavailable
-from .state import NOT_LOADED, Exchange, current_exchange
+from .state import NOT_LOADED, RequestState, current_request_state
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -31,7 +31,7 @@ def login_required(view: View | None = None, /, *, recheck: bool = False) -> Any
     ``recheck=True`` reads the row even with a valid short session: for what must not wait the second a revocation
     takes. It answers 503 while the database is down.
     """
-    return guard(_refusal_rechecked if recheck else refusal, view)
+    return guard(_login_response_rechecked if recheck else refusal, view)
 
 
 def guard(refuse: Callable[[], Any], view: Any = None) -> Any:
@@ -54,22 +54,22 @@ def guard(refuse: Callable[[], Any], view: Any = None) -> Any:
 
 def refusal() -> Any:
     """None for a signed-in user, else what nobody is answered."""
-    exchange = current_exchange()
-    if isinstance(find_outcome(exchange), (Active, Refreshed, Started)):
-        exchange.required = True
+    request_state = current_request_state()
+    if isinstance(find_outcome(request_state), (Active, Refreshed, Started)):
+        request_state.required = True
         return None
     return unauthenticated()
 
 
-def _refusal_rechecked() -> Any:
-    exchange = current_exchange()
-    if exchange.state.rows is None:
+def _login_response_rechecked() -> Any:
+    request_state = current_request_state()
+    if request_state.state.rows is None:
         raise RuntimeError(
             "login_required(recheck=True) reads the session's row, and this app's CorbadoSession has no db"
         )
-    lifecycle, outcome = exchange.state.rows.lifecycle, find_outcome(exchange)
+    lifecycle, outcome = request_state.state.rows.lifecycle, find_outcome(request_state)
     if isinstance(outcome, Active):
-        session_id, ended = outcome.short.session_id, exchange.state.shorts.ended
+        session_id, ended = outcome.short.session_id, request_state.state.shorts.ended
         try:
             if ended is not None and ended.is_failing:
                 raise StoreUnavailable("the row could not be read again: the database did not answer just now")
@@ -77,7 +77,7 @@ def _refusal_rechecked() -> Any:
         except StoreUnavailable as error:
             raise unavailable(error) from error
         if not alive:
-            exchange.outcome = Ended(session_id or "", "revoked")
+            request_state.outcome = Ended(session_id or "", "revoked")
     return refusal()
 
 
@@ -91,17 +91,17 @@ def login_user(
     does. ValueError says which claim does not fit in a cookie.
     """
     user_id = user_id_of(user)
-    exchange = _exchange_of("login_user()")
-    check_origin(exchange.state)
+    request_state = _writable_request_state("login_user()")
+    check_origin(request_state.state)
     try:
-        exchange.outcome = exchange.state.with_rows().lifecycle.start(
-            user_id, presented_tokens(exchange), persistent=bool(remember), claims=claims or {}, amr=amr
+        request_state.outcome = request_state.state.with_database().lifecycle.start(
+            user_id, presented_tokens(request_state), persistent=bool(remember), claims=claims or {}, amr=amr
         )
     except StoreUnavailable as error:
-        exchange.outcome = exchange.outcome or Anonymous()
+        request_state.outcome = request_state.outcome or Anonymous()
         raise unavailable(error) from error
-    has_loader = exchange.state.callbacks.user_loader is not None
-    exchange.user = user if has_loader and not isinstance(user, (str, int, UUID)) else NOT_LOADED
+    has_loader = request_state.state.callbacks.user_loader is not None
+    request_state.user = user if has_loader and not isinstance(user, (str, int, UUID)) else NOT_LOADED
     return True
 
 
@@ -111,15 +111,15 @@ def logout_user() -> bool:
     When the database can't be told, the cookies go all the same and the answer is 503 ``logout_incomplete``.
     A bearer token's session is ended too; one that does not hold gets its 401, for nothing would be ended by it.
     """
-    exchange = _exchange_of("logout_user()")
-    rows = exchange.state.with_rows()
-    check_origin(exchange.state)
-    outcome = exchange.outcome if bearer_token() is None else find_outcome(exchange)
+    request_state = _writable_request_state("logout_user()")
+    rows = request_state.state.with_database()
+    check_origin(request_state.state)
+    outcome = request_state.outcome if bearer_token() is None else find_outcome(request_state)
     if isinstance(outcome, Anonymous) and outcome.bearer_code is not None:
         unauthenticated()
     short = outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
-    presented = presented_tokens(exchange)
-    exchange.outcome, exchange.user = SignedOut(), NOT_LOADED
+    presented = presented_tokens(request_state)
+    request_state.outcome, request_state.user = SignedOut(), NOT_LOADED
     try:
         rows.lifecycle.end(presented, short.session_id if short else None)
     except StoreUnavailable as error:
@@ -128,10 +128,10 @@ def logout_user() -> bool:
     return True
 
 
-def _exchange_of(what: str) -> Exchange:
+def _writable_request_state(what: str) -> RequestState:
     if not has_request_context():
         raise RuntimeError(f"{what} sets or clears cookies, so it needs a request: call it in a view")
-    exchange = current_exchange()
-    if exchange.answered:
+    request_state = current_request_state()
+    if request_state.answered:
         raise RuntimeError(f"{what} sets or clears cookies, and the answer has begun to leave: call it earlier")
-    return exchange
+    return request_state

@@ -24,7 +24,7 @@ class Problem(HTTPException):
     """An answer with a machine-readable ``code``; an app may catch it with ``errorhandler`` like any HTTPException."""
 
     title = ""
-    problem_code = ""
+    error_code = ""
 
     def __init__(self, description: str | None = None, **members: Any) -> None:
         super().__init__(description)
@@ -44,7 +44,7 @@ class Problem(HTTPException):
         return Headers()
 
     def _json(self) -> str:
-        members = {"title": self.title, "status": self.code, "code": self.problem_code, "detail": self.description}
+        members = {"title": self.title, "status": self.code, "code": self.error_code, "detail": self.description}
         return json.dumps({**members, **self.members})
 
     def _page(self) -> str:
@@ -52,7 +52,7 @@ class Problem(HTTPException):
             "corbado_session/error.html",
             title=self.title,
             text=self.description,
-            code=self.problem_code,
+            code=self.error_code,
             status=self.code,
         )
 
@@ -65,7 +65,7 @@ class Unauthenticated(Problem, Unauthorized):
     """Nobody is signed in. ``challenge`` is the RFC 6750 ``WWW-Authenticate``."""
 
     title = "You are not signed in"
-    problem_code = "unauthenticated"
+    error_code = "unauthenticated"
     description = "This needs a signed-in user; sign in and try again."
 
     def __init__(self, description: str | None = None, challenge: str = _CHALLENGE, **members: Any) -> None:
@@ -81,7 +81,7 @@ class InvalidBearer(Unauthenticated):
     """A bearer token came and was refused (RFC 6750 §3.1)."""
 
     title = "The token was not accepted"
-    problem_code = "invalid_token"
+    error_code = "invalid_token"
 
     def __init__(self, reason: str, text: str) -> None:
         # what RFC 6750 §3 lets stand there: no quotes, no backslashes, nothing but ASCII
@@ -94,13 +94,13 @@ class InsufficientAuthentication(Unauthenticated):
     """The sign-in is too old for this, or not strong enough (RFC 9470 §3)."""
 
     title = "Please confirm that it is you"
-    problem_code = "insufficient_user_authentication"
+    error_code = "insufficient_user_authentication"
 
     def __init__(self, max_age: float, amr: Iterable[str] = ()) -> None:
         text = f"This needs a sign-in within the last {max_age:g} seconds"
         methods = sorted(amr)
         text += f", by {', '.join(methods)}." if methods else "."
-        challenge = f'Bearer error="{self.problem_code}", error_description="{text}", max_age="{max_age:g}"'
+        challenge = f'Bearer error="{self.error_code}", error_description="{text}", max_age="{max_age:g}"'
         super().__init__(text, challenge=challenge, max_age=max_age, amr=methods)
 
 
@@ -108,7 +108,7 @@ class CsrfRejected(Problem, Forbidden):
     """A page of another origin sent an unsafe request."""
 
     title = "This request came from another site"
-    problem_code = "csrf_rejected"
+    error_code = "csrf_rejected"
     description = (
         "It was sent by a page of another origin, so nothing was done. Open the page on this site and try again; "
         "an operator can trust the other origin with CORBADO_SESSION_TRUSTED_ORIGINS."
@@ -119,7 +119,7 @@ class Unavailable(Problem, ServiceUnavailable):
     """The database of the sessions did not answer."""
 
     title = "Please try again in a moment"
-    problem_code = "session_store_unavailable"
+    error_code = "session_store_unavailable"
     description = "Your session could not be checked just now. You are still signed in; nothing was changed."
 
     def more_headers(self) -> Headers:
@@ -131,26 +131,26 @@ class LogoutIncomplete(Unavailable):
     """This browser forgot the session, and the database could not be told."""
 
     title = "You are signed out in this browser only"
-    problem_code = "logout_incomplete"
+    error_code = "logout_incomplete"
     description = (
         "This browser has forgotten your session, but the server could not be told: a copy of it would still work. "
         "Sign in again in a moment and end it on your devices page."
     )
 
 
-class SessionNotFound(Problem, NotFound):
+class SessionNotFoundProblem(Problem, NotFound):
     """No session or device of that id belongs to this user."""
 
     title = "There is no such session or device"
-    problem_code = "not_found"
+    error_code = "not_found"
     description = "No session or device of that id belongs to you; it may have been forgotten already."
 
 
-class NothingToResume(SessionNotFound):
+class NothingToResume(SessionNotFoundProblem):
     """No form waits in this browser for this user."""
 
     title = "Nothing is waiting to be sent"
-    problem_code = "nothing_to_resume"
+    error_code = "nothing_to_resume"
     description = "The form has been sent already, or has waited longer than ten minutes. Please fill it in again."
 
 
@@ -159,7 +159,7 @@ class LinkSpent(Problem):
 
     code = 410
     title = "This link works no longer"
-    problem_code = "link_spent"
+    error_code = "link_spent"
     description = "It was used already, has expired, or is not whole. Sign in to see your devices, and end any of them."
 
 
@@ -168,4 +168,4 @@ class BadRequestProblem(Problem):
 
     code = 400
     title = "This request can't be used"
-    problem_code = "invalid_request"
+    error_code = "invalid_request"

@@ -8,13 +8,13 @@ from typing import Any, TypeVar, cast
 
 from flask import current_app, request
 
-from ..model.errors import StoreUnavailable, UnknownSession
+from ..model.errors import SessionNotFound, StoreUnavailable
 from ..model.outcome import Active, Anonymous, Outcome, Refreshed, Started
 from ..model.records import ShortSession
-from ..sessions.presented import Presented
+from ..sessions.presented import PresentedTokens
 from .origin import SAFE_METHODS, is_foreign
-from .problems import CsrfRejected, SessionNotFound, Unavailable
-from .state import EXTENSION, AppState, Exchange, current_exchange
+from .problems import CsrfRejected, SessionNotFoundProblem, Unavailable
+from .state import EXTENSION, AppState, RequestState, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
 _EXEMPT = "_corbado_session_csrf_exempt"
@@ -22,22 +22,22 @@ SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "ref
 """What a single-page app on another host may call (``CORS_ORIGINS``)."""
 
 
-def find_outcome(exchange: Exchange) -> Outcome:
+def find_outcome(request_state: RequestState) -> Outcome:
     """The outcome of this request. Raises a 403 or 503 once; whoever asks again, in an error page say, sees nobody."""
-    if exchange.outcome is None:
-        exchange.outcome = Anonymous()
-        exchange.outcome = _find(exchange)
-    return exchange.outcome
+    if request_state.outcome is None:
+        request_state.outcome = Anonymous()
+        request_state.outcome = _find(request_state)
+    return request_state.outcome
 
 
 def current_short() -> ShortSession | None:
     """The short session of this request, if there is one."""
-    outcome = find_outcome(current_exchange())
+    outcome = find_outcome(current_request_state())
     return outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
 
 
-def _find(exchange: Exchange) -> Outcome:
-    state, environ = exchange.state, exchange.environ
+def _find(request_state: RequestState) -> Outcome:
+    state, environ = request_state.state, request_state.environ
     if "HTTP_AUTHORIZATION" in environ and (bearer := bearer_token()) is not None:
         return state.shorts.bearer(bearer)
     if not state.reads_cookies:
@@ -48,12 +48,12 @@ def _find(exchange: Exchange) -> Outcome:
         return Anonymous()
     check_origin(state)
     short = state.shorts.first_valid(tokens)
-    return refresh(exchange, presented_tokens(exchange)) if short is None else Active(short)
+    return refresh(request_state, presented_tokens(request_state)) if short is None else Active(short)
 
 
-def refresh(exchange: Exchange, presented: Presented) -> Outcome:
+def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
     """What the long tokens amount to; a database that does not answer becomes the 503."""
-    rows = exchange.state.rows
+    rows = request_state.state.rows
     if rows is None or not presented.may_refresh:
         return Anonymous()
     try:
@@ -75,8 +75,8 @@ def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
     """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
     try:
         return work()
-    except UnknownSession as error:
-        raise SessionNotFound(not_found) from error
+    except SessionNotFound as error:
+        raise SessionNotFoundProblem(not_found) from error
     except StoreUnavailable as error:
         raise unavailable(error) from error
 
@@ -89,14 +89,16 @@ def bearer_token() -> str | None:
     return cast(str, header[7:].strip(" "))
 
 
-def presented_tokens(exchange: Exchange) -> Presented:
+def presented_tokens(request_state: RequestState) -> PresentedTokens:
     """What the request's cookies hold, and where it came from."""
-    settings, cookies = exchange.state.settings, request.cookies
+    settings, cookies = request_state.state.settings, request.cookies
     long = cookies.getlist(settings.long_cookie)
     device = cookies.getlist(settings.device_cookie)
     agent = request.environ.get("HTTP_USER_AGENT")
-    may_refresh = bool(long) and not exchange.answered and request.method != "OPTIONS" and not _is_static()
-    return Presented(cookies.getlist(settings.short_cookie), long, device, request.remote_addr, agent, may_refresh)
+    may_refresh = bool(long) and not request_state.answered and request.method != "OPTIONS" and not _is_static()
+    return PresentedTokens(
+        cookies.getlist(settings.short_cookie), long, device, request.remote_addr, agent, may_refresh
+    )
 
 
 def _is_static() -> bool:

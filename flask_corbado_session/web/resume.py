@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 
 from ..model.records import ShortSession
 from .challenge import asked_path
-from .state import EXTENSION, Exchange, current_exchange
+from .state import EXTENSION, RequestState, current_request_state
 
 COOKIE = "cbo_resume"
 LIFETIME = 600
@@ -38,14 +38,14 @@ class Remembered:
     fields: list[tuple[str, str]] = field(repr=False)
 
 
-def remember(exchange: Exchange, short: ShortSession | None, answer: Response) -> str | None:
+def remember(request_state: RequestState, short: ShortSession | None, answer: Response) -> str | None:
     """Put the form of this request into ``answer``'s cookie; the URL that sends it again, or None if it can't wait."""
-    settings = exchange.state.settings
+    settings = request_state.state.settings
     is_form = request.method == "POST" and request.mimetype == "application/x-www-form-urlencoded"
     if short is None or settings.url_prefix is None or not is_form:
         return None
     body = json.dumps([short.user_id, asked_path(), list(request.form.items(multi=True))]).encode()
-    value = _fernet().encrypt_at_time(zlib.compress(body), _seconds(exchange)).decode()
+    value = _fernet().encrypt_at_time(zlib.compress(body), _seconds(request_state)).decode()
     if len(value) > SIZE_LIMIT:
         return None
     answer.set_cookie(
@@ -64,15 +64,15 @@ def recall(short: ShortSession) -> Remembered | None:
     """The form that waits in this browser for this user."""
     try:
         value = request.cookies.get(COOKIE, "").encode()
-        opened = _fernet().decrypt_at_time(value, LIFETIME, _seconds(current_exchange()))
+        opened = _fernet().decrypt_at_time(value, LIFETIME, _seconds(current_request_state()))
         user_id, path, fields = json.loads(zlib.decompress(opened))
     except (InvalidToken, ValueError, zlib.error):
         return None
     return Remembered(user_id, path, [(name, value) for name, value in fields]) if user_id == short.user_id else None
 
 
-def _seconds(exchange: Exchange) -> int:
-    return int(exchange.state.clock.now().timestamp())
+def _seconds(request_state: RequestState) -> int:
+    return int(request_state.state.clock.now().timestamp())
 
 
 def _fernet() -> MultiFernet:

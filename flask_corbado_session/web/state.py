@@ -15,23 +15,23 @@ from ..model.outcome import Outcome
 from ..model.settings import Settings
 from ..sessions.hooks import Callbacks
 from ..sessions.lifecycle import Lifecycle
-from ..sessions.new_device import Disowning
-from ..sessions.revocation import Overview
-from ..verification.short_sessions import ShortSessions
+from ..sessions.new_device import DisownLinks
+from ..sessions.revocation import Revocation
+from ..verification.short_sessions import ShortSessionAuthenticator
 
 EXTENSION = "corbado_session"
-_EXCHANGE = "flask_corbado_session.exchange"
+_REQUEST_STATE = "flask_corbado_session.exchange"
 NOT_LOADED = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class DatabaseParts:
     """What an app with a database has beyond one that only verifies."""
 
     database: Database
     lifecycle: Lifecycle
-    overview: Overview
-    disowning: Disowning
+    overview: Revocation
+    disowning: DisownLinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,17 @@ class AppState:
     settings: Settings
     clock: Clock
     keys: KeyRing
-    shorts: ShortSessions
+    shorts: ShortSessionAuthenticator
     callbacks: Callbacks
-    rows: Rows | None
+    rows: DatabaseParts | None
     reads_cookies: bool
     """False in a service that only verifies and has been told no cookie: there a session comes as bearer alone."""
     extension: Any
     """The instance itself, for the routes, which offer what its methods do."""
-    told: set[str] = field(default_factory=set)
+    logged_once: set[str] = field(default_factory=set)
     """Which of the messages that are logged once have been."""
 
-    def with_rows(self) -> Rows:
+    def with_database(self) -> DatabaseParts:
         """The database side; RuntimeError in a service that only verifies."""
         if self.rows is None:
             raise RuntimeError(
@@ -60,7 +60,7 @@ class AppState:
         return self.rows
 
 
-class Exchange:
+class RequestState:
     """One request and its answer. Kept in the environ and not in ``g``, which can outlive a request."""
 
     __slots__ = ("answered", "environ", "outcome", "required", "state", "user")
@@ -85,15 +85,15 @@ def app_state() -> AppState:
         raise NotOnThisApp from None
 
 
-def new_exchange(environ: dict[str, Any], state: AppState) -> Exchange:
+def open_request_state(environ: dict[str, Any], state: AppState) -> RequestState:
     """Open the exchange of a request; an app mounted in another one has its own."""
-    exchange = environ[_EXCHANGE] = Exchange(state, environ)
+    request_state = environ[_REQUEST_STATE] = RequestState(state, environ)
     if state.rows is not None:
         state.rows.database.begin_request()
-    return exchange
+    return request_state
 
 
-def current_exchange() -> Exchange:
+def current_request_state() -> RequestState:
     """The exchange of the current request, also in a test's request context, which no server opened."""
     environ = request.environ
-    return environ.get(_EXCHANGE) or new_exchange(environ, app_state())
+    return environ.get(_REQUEST_STATE) or open_request_state(environ, app_state())

@@ -12,11 +12,11 @@ from ..model.errors import StoreUnavailable
 from ..model.outcome import Active, Refreshed, Started
 from ..model.records import ShortSession
 from . import resume
-from .challenge import refuse, view_url, way_back
+from .challenge import abort_unauthenticated, view_url, way_back
 from .guards import guard, refusal
 from .problems import InsufficientAuthentication, is_navigation
 from .request import bearer_token, check_origin, find_outcome, presented_tokens, unavailable
-from .state import Exchange, current_exchange
+from .state import RequestState, current_request_state
 
 RECENT = 15 * 60
 """Seconds for which a sign-in is recent enough to end other sessions, where ``REAUTH_VIEW`` is set."""
@@ -35,30 +35,30 @@ def fresh_login_required(view: View | None = None, /, *, max_age: float = 300, a
     401 of RFC 9470, code ``insufficient_user_authentication``.
     """
     wanted = frozenset((amr,) if isinstance(amr, str) else amr or ())
-    return guard(lambda: refusal() or stale_refusal(max_age, wanted), view)
+    return guard(lambda: refusal() or step_up_response(max_age, wanted), view)
 
 
-def stale_refusal(max_age: float, amr: frozenset[str] = frozenset()) -> Any:
+def step_up_response(max_age: float, amr: frozenset[str] = frozenset()) -> Any:
     """None for a signed-in user who proved it lately enough, else the answer that asks him to."""
-    exchange = current_exchange()
-    outcome = exchange.outcome
+    request_state = current_request_state()
+    outcome = request_state.outcome
     short = outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
-    if short is not None and is_fresh(exchange, short, max_age, amr):
+    if short is not None and is_fresh(request_state, short, max_age, amr):
         return None
-    view = exchange.state.settings.reauth_view or exchange.state.settings.login_view
+    view = request_state.state.settings.reauth_view or request_state.state.settings.login_view
     if view is None or not is_navigation() or bearer_token() is not None:
         raise InsufficientAuthentication(max_age, amr)
     answer = redirect("", 303)
-    answer.location = view_url(view, next=resume.remember(exchange, short, answer) or way_back())
+    answer.location = view_url(view, next=resume.remember(request_state, short, answer) or way_back())
     return answer
 
 
-def is_fresh(exchange: Exchange, short: ShortSession, max_age: float, amr: frozenset[str]) -> bool:
+def is_fresh(request_state: RequestState, short: ShortSession, max_age: float, amr: frozenset[str]) -> bool:
     """Whether the person proved who he is within ``max_age`` seconds, by all these methods."""
     if short.auth_time is None or not amr <= set(short.amr):
         return False
     # auth_time is whole seconds, rounded down
-    return exchange.state.clock.now() - short.auth_time <= timedelta(seconds=max_age + 1)
+    return request_state.state.clock.now() - short.auth_time <= timedelta(seconds=max_age + 1)
 
 
 def confirm_login(*, amr: Iterable[str] = ()) -> bool:
@@ -66,17 +66,17 @@ def confirm_login(*, amr: Iterable[str] = ()) -> bool:
 
     It has a new id; user, claims, device and remember-me stay; the old one is ended as ``superseded``. Returns True.
     """
-    exchange = current_exchange()
-    check_origin(exchange.state)
-    outcome = find_outcome(exchange)
+    request_state = current_request_state()
+    check_origin(request_state.state)
+    outcome = find_outcome(request_state)
     if not isinstance(outcome, (Active, Refreshed, Started)) or outcome.short.session_id is None:
-        refuse()  # there is nobody whose login could be confirmed
-    lifecycle = exchange.state.with_rows().lifecycle
+        abort_unauthenticated()  # there is nobody whose login could be confirmed
+    lifecycle = request_state.state.with_database().lifecycle
     try:
-        persistent, claims = lifecycle.kept_at_step_up(outcome.short.session_id) or (True, {})
-        exchange.outcome = lifecycle.start(
+        persistent, claims = lifecycle.carried_over(outcome.short.session_id) or (True, {})
+        request_state.outcome = lifecycle.start(
             outcome.short.user_id,
-            presented_tokens(exchange),
+            presented_tokens(request_state),
             persistent=persistent,
             claims=claims,
             amr=amr,

@@ -135,12 +135,12 @@ def reason(end_reason: str | None) -> str:
 
 
 def place(ip: str | None) -> str | None:
-    """Where an address is, as ``sessions.locate_ip`` says; None without one, and when it fails."""
+    """Where an address is, as ``sessions.ip_locator`` says; None without one, and when it fails."""
     locate = app_state().callbacks.ip_locator
     if locate is None or not ip:
         return None
     try:
         return locate(ip)
     except Exception:
-        log.exception("the app's locate_ip failed")
+        log.exception("the app's ip_locator failed")
         return None

@@ -13,14 +13,14 @@ from ..model.records import ShortSession
 from ..operators import api as api_v2
 from . import device_views, well_known
 from .as_json import iso
-from .challenge import refusal_of
+from .challenge import unauthenticated_problem
 from .current import current_session
 from .guards import login_required, logout_user
 from .origin import is_same_host, safe_next
 from .problems import BadRequestProblem, LinkSpent, NothingToResume, is_navigation
 from .request import SHARED_ENDPOINTS, bearer_token, check_origin, find_outcome, found_or_503, presented_tokens, refresh
 from .resume import recall
-from .state import EXTENSION, AppState, app_state, current_exchange
+from .state import EXTENSION, AppState, app_state, current_request_state
 
 _FEED_LIMIT = 10_000
 """Ids in one answer of the feed, which must stay below the megabyte that its readers take."""
@@ -73,18 +73,18 @@ def blueprint(state: AppState) -> Blueprint:
 def who_am_i() -> Response:
     """Claims and expiry; a plain 401 without a session, whatever the app answers elsewhere: scripts wait for it."""
     if not current_session:
-        raise refusal_of(current_exchange())
+        raise unauthenticated_problem(current_request_state())
     return jsonify(_who(current_session._short))
 
 
 def refresh_short() -> Any:
     """A new short session from the long one, also while the old one is still good; 401 when there is none."""
-    exchange = current_exchange()
-    outcome = find_outcome(exchange)  # which checks the origin
+    request_state = current_request_state()
+    outcome = find_outcome(request_state)  # which checks the origin
     if isinstance(outcome, Active) and bearer_token() is None:
-        outcome = exchange.outcome = refresh(exchange, presented_tokens(exchange))
+        outcome = request_state.outcome = refresh(request_state, presented_tokens(request_state))
     if not isinstance(outcome, Refreshed):
-        raise refusal_of(exchange)
+        raise unauthenticated_problem(request_state)
     short = outcome.short
     answer = {"expires_at": iso(short.expires_at), "claims": _claims(short)}
     origin = request.headers.get("Origin", "")
@@ -102,9 +102,9 @@ def revocations() -> Response:
     if not (since.isascii() and since.isdigit() and len(since) <= 15):
         raise BadRequestProblem("The parameter 'since' must be whole milliseconds since 1970.", field="since")
     ended_set = app_state().shorts.ended
-    ended, renewed, until = ended_set.since(int(since), _FEED_LIMIT) if ended_set is not None else ([], {}, 0)
-    more = len(ended) + len(renewed) >= _FEED_LIMIT
-    response = jsonify(ended=ended, renewed=renewed, until=until, more=more)
+    ended, not_before, until = ended_set.since(int(since), _FEED_LIMIT) if ended_set is not None else ([], {}, 0)
+    more = len(ended) + len(not_before) >= _FEED_LIMIT
+    response = jsonify(ended=ended, not_before=not_before, until=until, more=more)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -135,7 +135,7 @@ def resume_form() -> Any:
 
 def ask_to_disown(token: str) -> Any:
     """The page behind the link: a GET changes nothing, for mail scanners follow links."""
-    device = found_or_503(lambda: app_state().with_rows().disowning.find(token))
+    device = found_or_503(lambda: app_state().with_database().disowning.find(token))
     if device is None:
         raise LinkSpent
     return _no_store(render_template("corbado_session/disown.html", device=device, done=False))
@@ -144,7 +144,7 @@ def ask_to_disown(token: str) -> Any:
 def disown(token: str) -> Any:
     """End every session of the device the link stands for, once."""
     check_origin(app_state())
-    device = found_or_503(lambda: app_state().with_rows().disowning.use(token))
+    device = found_or_503(lambda: app_state().with_database().disowning.use(token))
     if device is None:
         raise LinkSpent
     return _no_store(render_template("corbado_session/disown.html", device=device, done=True))

@@ -260,7 +260,7 @@ def plain(tmp_path: Path, new_context: CreateContextCallback) -> tuple[Watched, 
     app, _, sessions = make_app(f"sqlite:///{tmp_path / 'plain.sqlite'}", CORBADO_SESSION_REAUTH_VIEW="/confirm")
     clock, told_of = move_clock(app), list[Any]()
     sessions.notifier(told_of.append)
-    sessions.locate_ip(lambda ip: "Switzerland")
+    sessions.ip_locator(lambda ip: "Switzerland")
     alice = signed_in(app, "alice", amr=["pwd", "otp"], user_agent=MAC)
     signed_in(app, "alice", user_agent=IPHONE).post("/sign-out")
     signed_in(app, "alice", amr=["hwk"])
@@ -282,7 +282,7 @@ def test_the_extensions_own_pages_are_sound_in_their_own_look(plain: tuple[Watch
     watched, served = plain
     paths = {
         "devices": "/session/devices",
-        "disown": served.app.config["TOLD"][-2].disown_path,
+        "disown": served.app.config["TOLD"][-2].report_path,
         "resume": "/session/resume",
         "error": "/session/devices?page=x",
     }

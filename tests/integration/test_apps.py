@@ -19,7 +19,7 @@ from werkzeug.test import Client
 from flask_corbado_session import (
     ANY_USER,
     CorbadoSession,
-    NotFound,
+    SessionNotFound,
     current_session,
     current_user,
     login_required,
@@ -378,7 +378,7 @@ ACTIONS: dict[str, Any] = {
 @pytest.mark.parametrize("name", ACTIONS)
 def test_an_app_acts_on_what_belongs_to_the_signed_in_user_alone(site: Site, name: str) -> None:
     alice, bob = signed_in(site.app, "alice"), signed_in(site.app, "bob")
-    with in_a_request_of(site, alice), pytest.raises(NotFound):
+    with in_a_request_of(site, alice), pytest.raises(SessionNotFound):
         ACTIONS[name](site.sessions, site.ids("bob"))
     assert bob.get("/protected").status_code == 200
     assert rows_of(site.app).overview.devices("bob", None)[0].name is None
@@ -401,13 +401,13 @@ def test_outside_a_request_a_user_must_be_named(site: Site, name: str) -> None:
     signed_in(site.app, "alice")
     ids = site.ids("alice")
     with site.app.app_context():
-        with pytest.raises(NotFound):
+        with pytest.raises(SessionNotFound):
             ACTIONS[name](site.sessions, ids)
         ACTIONS[name](site.sessions, ids, user_id=ANY_USER)
 
 
 def test_not_found_is_a_404_that_an_app_may_leave_to_flask(site: Site) -> None:
-    assert issubclass(NotFound, WerkzeugNotFound)
+    assert issubclass(SessionNotFound, WerkzeugNotFound)
     assert repr(ANY_USER) == "ANY_USER"
 
 

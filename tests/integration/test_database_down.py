@@ -16,7 +16,7 @@ from tests.conftest import do_without
 from tests.support.apps import make_app
 from tests.support.databases import start_private_postgres
 from tests.support.jars import DEVICE, LONG, SHORT, Answer, Jar, SessionRows, asked, processed
-from tests.support.oracle import P, read
+from tests.support.oracle import MIN_AGE, read
 from tests.support.postgres import PostgresServer, PostgresUnavailable
 
 WITHIN = 3.5
@@ -85,7 +85,7 @@ class Site:
             asked(self.app, jar, "/sign-in", "POST", user="alice")
         self.elsewhere = read(elsewhere.cookies[LONG]).session_id
         """Her session in another browser."""
-        self.clock.move(milliseconds=P + 1)
+        self.clock.move(milliseconds=MIN_AGE + 1)
 
     def answers(self, path: str = "/protected", method: str = "GET", **how: Any) -> Answer:
         """Within three seconds."""
@@ -126,7 +126,7 @@ def test_without_one_the_answer_is_503_and_the_same_jar_serves_afterwards(
             answer = site.answers()
             assert is_unavailable(answer)
             assert answer.cookies == {}
-    site.clock.move(milliseconds=P + 1)  # beyond what a statement that was run after all has done
+    site.clock.move(milliseconds=MIN_AGE + 1)  # beyond what a statement that was run after all has done
     assert set(asked(site.app, site.jar).cookies) == {SHORT, LONG}
 
 

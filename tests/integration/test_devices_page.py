@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask_corbado_session.sessions.presented import Presented
+from flask_corbado_session.sessions.presented import PresentedTokens
 from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock
 from tests.support.apps import make_app, rows_of, statements
 
@@ -44,7 +44,9 @@ class Site:
         """That many sessions: on the device of this cookie, else each on a new one; the last one's device cookie."""
         token = device
         for number in range(count):
-            presented = Presented(device=[device] if device else [], ip=f"192.0.2.{number % 250}", user_agent=CHROME)
+            presented = PresentedTokens(
+                device=[device] if device else [], ip=f"192.0.2.{number % 250}", user_agent=CHROME
+            )
             with self.app.test_request_context():
                 started = rows_of(self.app).lifecycle.start(user, presented, persistent=True, claims={}, amr=["pwd"])
             token = started.device_token
@@ -205,7 +207,7 @@ def said(at: Any) -> str:
 
 
 def test_a_place_is_said_to_be_approximate(site: Site) -> None:
-    site.sessions.locate_ip({"127.0.0.1": "Switzerland"}.get)
+    site.sessions.ip_locator({"127.0.0.1": "Switzerland"}.get)
     (card,) = site.soup().select(".corbado-card")
     assert "127.0.0.1 (approximately Switzerland) · last seen just now" in words(card)
 
@@ -259,7 +261,7 @@ def test_a_copied_session_is_told_with_both_contexts_and_what_to_do(site: Site) 
     assert "change your password" in words(alert)
     assert "Ended, because a copy of it was used, just now" in words(page.select(".corbado-history li")[0])
     (ended,) = site.alice.get(DEVICES, headers=JSON).get_json()["history"]
-    assert ended["other"] == {"ip": "203.0.113.6", "user_agent": CHROME}
+    assert ended["previous"] == {"ip": "203.0.113.6", "user_agent": CHROME}
 
 
 @pytest.mark.parametrize(("days", "alerts"), [(13, 1), (14, 0)])
@@ -312,7 +314,7 @@ def test_every_text_of_the_page_goes_through_the_apps_gettext(site: Site, newsty
     site.start(25)
     site.start(12, device=site.start(1))
     site.enter("alice", amr=["pwd", "face", "mfa"]).post("/sign-out")
-    site.sessions.locate_ip(lambda ip: "")
+    site.sessions.ip_locator(lambda ip: "")
     speak(site.app, newstyle)
     for query in ("", "?page=2"):
         page = site.soup(query)

@@ -15,14 +15,14 @@ import pytest
 
 from tests.support.apps import make_app
 from tests.support.jars import LONG, SHORT, Answer, Jar, Sent, SessionRows
-from tests.support.oracle import P, W
+from tests.support.oracle import BURST_WINDOW, MIN_AGE
 from tests.support.postgres import PostgresServer
 from tests.support.servers import ServerProcess
 
 SPEED = 10
 """The servers' clocks run so many times as fast as ours: a token becomes old in six seconds."""
 JARS, KILLS, ROUND = 20, 3, 5.0
-PATIENCE = (P - W) / 1000 / SPEED / 2
+PATIENCE = (MIN_AGE - BURST_WINDOW) / 1000 / SPEED / 2
 """Seconds: requests and answers that take longer than this both ways are more than the protocol allows for."""
 
 
@@ -93,6 +93,6 @@ def test_three_kills_under_load_sign_nobody_out(private_postgres: PostgresServer
     assert statuses[503] > KILLS
     lost = [browser for browser in browsers if not browser.is_signed_in()]
     with SessionRows(private_postgres.url) as rows:
-        generations = [row["gen"] for row in rows.all().values() if row["ended_at"] is None]
+        generations = [row["generation"] for row in rows.all().values() if row["ended_at"] is None]
     assert (len(lost), len(generations)) == (0, JARS)
     assert min(generations) >= 1, "every session was refreshed while it happened"

@@ -162,7 +162,7 @@ def test_with_reauth_view_set_ending_asks_for_a_recent_sign_in(sqlite_url: str) 
 
 
 def test_the_lists_show_who_is_signed_in_where(app: Flask, operator: FlaskClient) -> None:
-    phone = add_device(app, browser="Safari", system="iPhone", form="phone", name="Anna's phone")
+    phone = add_device(app, browser="Safari", system="iPhone", device_type="phone", name="Anna's phone")
     (session_id,) = add_sessions(app, 1, phone)
     assert "Anna's phone of alice" in " ".join(look(operator, "/sessions").get_text().split())
     assert "alice 1 live session" in " ".join(look(operator, "/users").get_text().split())

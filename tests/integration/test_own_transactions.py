@@ -15,7 +15,7 @@ from flask_corbado_session import current_session
 from flask_corbado_session.testing import MovingClock, move_clock
 from tests.support.apps import make_app, statements_of
 from tests.support.jars import DEVICE, LONG, SHORT, Jar, SessionRows, asked, processed
-from tests.support.oracle import P, read
+from tests.support.oracle import MIN_AGE, read
 from tests.support.wire_cutter import CutWire, Moment
 
 ANSWERED_WITHIN = 3.5
@@ -26,7 +26,7 @@ def signed_in(app: Flask, clock: MovingClock) -> Jar:
     """Whose next request promotes."""
     jar = Jar()
     asked(app, jar, "/sign-in", "POST", user="alice")
-    clock.move(milliseconds=P + 1)
+    clock.move(milliseconds=MIN_AGE + 1)
     return jar
 
 
@@ -91,7 +91,7 @@ def test_a_refresh_neither_commits_nor_rolls_back_what_the_app_has_written(postg
     assert run.verbs == ["INSERT"], "nothing but the app's own"
     assert ledger.entries() == []
     with SessionRows(postgres_url) as rows:
-        assert rows.one()["gen"] == 1
+        assert rows.one()["generation"] == 1
 
 
 def test_a_refresh_under_a_read_of_the_app_lets_it_write_and_commit(database_url: str) -> None:
@@ -110,7 +110,7 @@ def test_a_view_that_fails_takes_no_refresh_back(postgres_url: str) -> None:
     assert (answer.status, set(answer.cookies)) == (500, {SHORT, LONG})
     assert ledger.entries() == ["failed"]
     with SessionRows(postgres_url) as rows:
-        assert rows.one()["gen"] == 1
+        assert rows.one()["generation"] == 1
 
 
 def test_sqlite_held_open_for_writing_by_the_app_is_a_503_that_says_what_to_do(
@@ -148,8 +148,8 @@ def test_a_refresh_whose_connection_is_lost_in_the_commit_is_served_all_the_same
         wire.cut("UPDATE corbado_session", moment)
         assert set(asked(app, jar).cookies) == {SHORT, LONG}
         assert wire.cuts == 1
-        assert (rows.changes(), bytes(rows.one()["cur"])) == (1, token.ident)
-    clock.move(milliseconds=P + 1)
+        assert (rows.changes(), bytes(rows.one()["token_hash"])) == (1, token.hash)
+    clock.move(milliseconds=MIN_AGE + 1)
     assert set(asked(app, jar).cookies) == {SHORT, LONG}
 
 
@@ -167,7 +167,7 @@ def test_when_the_database_then_stays_away_the_same_cookies_serve_when_it_is_bac
     wire.refuses = False
     clock.move(days=days)
     assert set(asked(app, jar).cookies) == {SHORT, LONG}
-    clock.move(milliseconds=P + 1)
+    clock.move(milliseconds=MIN_AGE + 1)
     assert set(asked(app, jar).cookies) == {SHORT, LONG}
 
 
@@ -186,7 +186,7 @@ def test_a_sign_in_whose_connection_is_lost_in_the_commit_signs_in_once(
         live = [row["id"] for row in rows.all().values() if row["ended_at"] is None]
         assert live == [read(jar.cookies[LONG]).session_id]
         assert len(rows.all()) == (2 if again else 1)
-    clock.move(milliseconds=P + 1)
+    clock.move(milliseconds=MIN_AGE + 1)
     assert set(asked(app, jar).cookies) == {SHORT, LONG}
 
 

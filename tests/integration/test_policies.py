@@ -156,7 +156,7 @@ def test_expire_short_may_spare_one_session(site: Site) -> None:
     site.clock.move(seconds=5)
     site.roles["alice"] = "editor"
     with site.app.app_context():
-        site.sessions.expire_short("alice", but=mine)
+        site.sessions.expire_short("alice", except_session_id=mine)
     assert [role(here), role(there)] == ["reader", "editor"]
 
 
@@ -307,13 +307,14 @@ def fill(site: Site, count: int, age: timedelta) -> None:
             "cookie_hash": secrets.token_bytes(32),
             "browser": "Firefox",
             "system": "Linux",
-            "form": "desktop",
+            "device_type": "desktop",
             "first_seen_at": at,
         }
         for number in range(count)
     ]
     session = {
-        "user_id": "past", "secret_hash": b"s" * 32, "gen": 1, "cur": b"c" * 32, "at": at, "win": 0, "step": 0,
+        "user_id": "past", "secret_hash": b"s" * 32, "generation": 1, "token_hash": b"c" * 32, "rotated_at": at,
+        "reopened": 0, "last_step": 0,
         "created_at": at, "last_seen_at": at, "idle_expires_at": at + DAY_MS, "expires_at": at + DAY_MS,
         "ended_at": at, "end_reason": "signed_out", "persistent": True, "claims": "{}", "auth_time": at, "amr": "",
     }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.apps import make_app
 from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows
-from tests.support.oracle import P, read
+from tests.support.oracle import MIN_AGE, read
 from tests.support.servers import ServerProcess
 
 POLL = 1 / 20
@@ -80,7 +80,7 @@ def test_a_session_started_by_one_process_is_refreshed_and_ended_by_the_other(
     one, other = servers
     jar, _ = signed_in(one)
     with SessionRows(postgres_url) as rows:
-        rows.let_pass(P + 1)
+        rows.let_pass(MIN_AGE + 1)
     assert set(other.asked(jar).cookies) == {SHORT, LONG}
     assert one.asked(jar, short=True).status == 200
     copy = jar.copy()

@@ -218,7 +218,7 @@ def revoked(site: Site) -> None:
 @pytest.mark.parametrize("end", [missing, idle, expired, revoked])
 def test_an_ended_long_session_says_why_and_takes_no_cookie_away(site: Site, end: Any) -> None:
     end(site)
-    state_of(site.app).with_rows().lifecycle._dead.clear()
+    state_of(site.app).with_database().lifecycle._dead.clear()
     expire_short(site.alice)
     answer = site.ask(site.alice)
     assert answer.facts == (401, ["UPDATE", "SELECT"], [])

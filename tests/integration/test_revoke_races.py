@@ -14,7 +14,7 @@ from flask_corbado_session import ANY_USER, CorbadoSession
 from flask_corbado_session.testing import move_clock
 from tests.support.apps import make_app, unprepared_app
 from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
-from tests.support.oracle import P, read
+from tests.support.oracle import MIN_AGE, read
 
 RACES = 300
 
@@ -82,7 +82,7 @@ def test_a_short_session_made_as_its_session_was_revoked_serves_nowhere(database
     app, _, sessions = make_app(database_url)
     clock = move_clock(app)
     jar, session_id = signed_in(app)
-    clock.move(milliseconds=P + 1)
+    clock.move(milliseconds=MIN_AGE + 1)
 
     @sessions.claims_loader
     def revoke_in_between(user_id: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pytest
 from flask_corbado_session.testing import move_clock
 from tests.support.apps import make_app, statements
 from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
-from tests.support.oracle import P, read
+from tests.support.oracle import MIN_AGE, read
 from tests.support.servers import ServerProcess
 
 Way = Callable[[Jar], Answer]
@@ -43,10 +43,10 @@ def check_burst(rows: SessionRows, jar: Jar, answers: list[Answer]) -> None:
     token = read(jar.cookies[LONG]).token
     assert [answer.status for answer in answers] == [200] * len(answers)
     assert rows.changes() == 1
-    assert (rows.one()["gen"], bytes(rows.one()["cur"])) == (token.gen, token.ident)
+    assert (rows.one()["generation"], bytes(rows.one()["token_hash"])) == (token.generation, token.hash)
     children = [read(answer.cookies[LONG] or "").token for answer in answers]
-    assert {child.pid for child in children} == {token.ident}
-    assert len({child.ident for child in children}) == len(children)
+    assert {child.parent_hash for child in children} == {token.hash}
+    assert len({child.hash for child in children}) == len(children)
 
 
 def check_children(rows: SessionRows, jar: Jar, answers: list[Answer], way: Way) -> None:
@@ -58,7 +58,7 @@ def check_children(rows: SessionRows, jar: Jar, answers: list[Answer], way: Way)
         browser.take(answer)
         later = way(browser)
         assert (later.status, set(later.cookies)) == (200, {SHORT, LONG})
-        assert bytes(rows.one()["cur"]) == read(answer.cookies[LONG] or "").token.ident
+        assert bytes(rows.one()["token_hash"]) == read(answer.cookies[LONG] or "").token.hash
 
 
 def test_fifty_threads_refresh_one_token_with_one_change_of_the_row(database_url: str) -> None:
@@ -67,13 +67,13 @@ def test_fifty_threads_refresh_one_token_with_one_change_of_the_row(database_url
     asked(app, jar, "/sign-in", "POST", user="alice")
     with SessionRows(database_url) as rows:
         rows.count_changes()
-        clock.move(milliseconds=P + 1)
+        clock.move(milliseconds=MIN_AGE + 1)
         with statements(app) as run:
             answers = burst(jar, [lambda jar: processed(app, jar.sends())] * THREADS)
         check_burst(rows, jar, answers)
         promoted = 1 if database_url.startswith(("sqlite", "postgresql")) else 2
         assert len(run) == promoted + 2 * (THREADS - 1)
-        clock.move(milliseconds=P + 1)
+        clock.move(milliseconds=MIN_AGE + 1)
         check_children(rows, jar, answers, lambda jar: processed(app, jar.sends()))
 
 
@@ -85,12 +85,12 @@ def test_four_processes_refresh_one_token_with_one_change_of_the_row(database_ur
     with ExitStack() as stack:
         rows = stack.enter_context(SessionRows(database_url))
         servers = [stack.enter_context(ServerProcess(database_url)) for _ in range(PROCESSES)]
-        rows.let_pass(P + 1)
+        rows.let_pass(MIN_AGE + 1)
         rows.count_changes()
         ways = [partial(_through, server) for server in servers]
         answers = burst(jar, ways * 8)
         check_burst(rows, jar, answers)
-        rows.let_pass(P + 1)
+        rows.let_pass(MIN_AGE + 1)
         check_children(rows, jar, answers, ways[0])
 
 
@@ -111,13 +111,13 @@ def test_a_second_burst_after_a_lost_one_opens_the_token_anew_once(database_url:
     app, _, _ = make_app(database_url)
     clock, jar = move_clock(app), Jar()
     asked(app, jar, "/sign-in", "POST", user="alice")
-    clock.move(milliseconds=P + 1)
+    clock.move(milliseconds=MIN_AGE + 1)
     burst(jar, [lambda jar: processed(app, jar.sends())] * 20)
     clock.move(days=3)
     with SessionRows(database_url) as rows:
         rows.count_changes()
         answers = burst(jar, [lambda jar: processed(app, jar.sends())] * 20)
         check_burst(rows, jar, answers)
-        assert rows.one()["win"] == 1
-        clock.move(milliseconds=P + 1)
+        assert rows.one()["reopened"] == 1
+        clock.move(milliseconds=MIN_AGE + 1)
         check_children(rows, jar, answers, lambda jar: processed(app, jar.sends()))

@@ -22,17 +22,17 @@ from flask_corbado_session import ANY_USER, CorbadoSession, session_refreshed, s
 from flask_corbado_session.testing import MovingClock, move_clock
 from tests.support.apps import make_app, rows_of, state_of, statements
 from tests.support.jars import LONG, SHORT, Answer, Jar, Sent, SessionRows, as_row, asked, payload, processed
-from tests.support.oracle import Kind, P, Row, W, kind, present, read
+from tests.support.oracle import BURST_WINDOW, MIN_AGE, Kind, Row, kind, present, read
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = 86_400_000
-SHORT_LIFETIME, IDLE, DEAD_FOR = 900_000, 7 * DAY, 60_000
-REQUEST_DELAY, ANSWER_DELAY = 15_000, W + 25_000
-assert REQUEST_DELAY + ANSWER_DELAY <= P - W
+SHORT_LIFETIME, IDLE, CACHE_TTL = 900_000, 7 * DAY, 60_000
+REQUEST_DELAY, ANSWER_DELAY = 15_000, BURST_WINDOW + 25_000
+assert REQUEST_DELAY + ANSWER_DELAY <= MIN_AGE - BURST_WINDOW
 
-JUMPS = [P + 1, W + 1, SHORT_LIFETIME, 1, W, P, 4_000, 15_000, 2 * P, 5 * DAY]
-STATEMENTS = {"promote": 1, "reopen": 1, "future": 1, "hold": 2, "reissue": 2, "theft": 3, "ended": 2, "dead": 0}
+JUMPS = [MIN_AGE + 1, BURST_WINDOW + 1, SHORT_LIFETIME, 1, BURST_WINDOW, MIN_AGE, 4_000, 15_000, 2 * MIN_AGE, 5 * DAY]
+STATEMENTS = {"promote": 1, "reopen": 1, "rollback": 1, "hold": 2, "reissue": 2, "reuse": 3, "ended": 2, "dead": 0}
 NUMBER = st.integers(0, 11)
 SELDOM = st.sampled_from([False] * 7 + [True])
 
@@ -132,8 +132,8 @@ class Machine(RuleBasedStateMachine):
         asked(self.world.app, self.owner, "/sign-in", "POST", short=True, user="alice")
         rows = self.world.rows.all()
         (new,) = rows.keys() - old.keys()
-        assert as_row(rows[new])._replace(cur=b"") == Row(0, b"", self.now, 0)
-        self.dead |= {each: self.now + DEAD_FOR for each in old if old[each]["ended_at"] != rows[each]["ended_at"]}
+        assert as_row(rows[new])._replace(token_hash=b"") == Row(0, b"", self.now, 0)
+        self.dead |= {each: self.now + CACHE_TTL for each in old if old[each]["ended_at"] != rows[each]["ended_at"]}
         self.overwritten.clear()
 
     def now_ended(self, was: dict[str, Any], reason: str) -> None:
@@ -142,7 +142,7 @@ class Machine(RuleBasedStateMachine):
         end = {"ended_at": self.now, "end_reason": reason} if is_new else {}
         assert self.world.rows.all()[was["id"]] == was | end
         if is_new and reason != "operator":
-            self.dead[was["id"]] = self.now + DEAD_FOR
+            self.dead[was["id"]] = self.now + CACHE_TTL
 
     # ---- requests and answers on their way
 
@@ -254,14 +254,14 @@ class Machine(RuleBasedStateMachine):
             return answer
         what = self.expected(was, sent)
         assert new[shown.session_id] == self.row_after(was, what, sent)
-        assert len(run) == STATEMENTS[what] + self.world.read_back * (what in ("promote", "reopen", "future"))
+        assert len(run) == STATEMENTS[what] + self.world.read_back * (what in ("promote", "reopen", "rollback"))
         self.check_answer(what, answer, sent, was)
         signals.check(what, was, sent)
-        if what == "theft":
+        if what == "reuse":
             assert not self.is_honest, "an honest browser was thrown out"
         if new[shown.session_id] != was:
             self.before.append((shown.session_id, was))
-        self.is_honest &= new[shown.session_id]["win"] < 8
+        self.is_honest &= new[shown.session_id]["reopened"] < 8
         return answer
 
     def expected(self, was: dict[str, Any], sent: Sent) -> Kind | str:
@@ -269,24 +269,24 @@ class Machine(RuleBasedStateMachine):
         if self.now < self.dead.get(shown.session_id, self.now):
             return "dead"
         if was["ended_at"] is not None or min(was["expires_at"], was["idle_expires_at"]) <= self.now:
-            self.dead[shown.session_id] = self.now + DEAD_FOR
+            self.dead[shown.session_id] = self.now + CACHE_TTL
             return "ended"
         what = kind(as_row(was), shown.token, self.now)
-        if what == "theft":
-            self.dead[shown.session_id] = self.now + DEAD_FOR
+        if what == "reuse":
+            self.dead[shown.session_id] = self.now + CACHE_TTL
         return what
 
     def row_after(self, was: dict[str, Any], what: str, sent: Sent) -> dict[str, Any]:
         if what in ("ended", "dead", "hold", "reissue"):
             return was
-        if what == "theft":
+        if what == "reuse":
             end = {"ended_at": self.now, "end_reason": "reuse"}
-            return was | end | {"other_ip": sent.ip, "other_user_agent": sent.user_agent}
+            return was | end | {"previous_ip": sent.ip, "previous_user_agent": sent.user_agent}
         token = read(sent.cookies[LONG]).token
         row, _ = present(as_row(was), token, self.now)
-        others = {"other_ip": was["ip"], "other_user_agent": was["user_agent"]}
+        others = {"previous_ip": was["ip"], "previous_user_agent": was["user_agent"]}
         return was | row._asdict() | {
-            "step": token.gen - was["gen"],
+            "last_step": token.generation - was["generation"],
             "last_seen_at": self.now,
             "idle_expires_at": min(self.now + IDLE, was["expires_at"]),
             "ip": sent.ip,
@@ -295,7 +295,7 @@ class Machine(RuleBasedStateMachine):
         }  # fmt: skip
 
     def check_answer(self, what: str, answer: Answer, sent: Sent, was: dict[str, Any]) -> None:
-        if what in ("ended", "dead", "theft"):
+        if what in ("ended", "dead", "reuse"):
             assert (answer.status, answer.cookies) == (401, {})
             return
         assert answer.status == 200
@@ -306,7 +306,7 @@ class Machine(RuleBasedStateMachine):
         if what != "hold":
             shown, child = read(sent.cookies[LONG]), read(answer.cookies[LONG] or "")
             assert (child.session_id, child.secret) == (shown.session_id, shown.secret)
-            assert (child.token.gen, child.token.pid) == (shown.token.gen + 1, shown.token.ident)
+            assert (child.token.generation, child.token.parent_hash) == (shown.token.generation + 1, shown.token.hash)
             assert child.nonce not in self.nonces
             self.nonces.add(child.nonce)
 
@@ -336,13 +336,13 @@ class Signals:
             assert self._heard == []
             return
         (heard,) = self._heard
-        assert heard.get("kind", "theft") == what
+        assert heard.get("kind", "reuse") == what
         assert (heard["session_id"], heard["user_id"]) == (was["id"], "alice")
         assert (heard["context"].ip, heard["context"].user_agent) == (sent.ip, sent.user_agent)
-        if what in ("reopen", "theft"):
-            assert (heard["other"].ip, heard["other"].user_agent) == (was["ip"], was["user_agent"])
+        if what in ("reopen", "reuse"):
+            assert (heard["previous"].ip, heard["previous"].user_agent) == (was["ip"], was["user_agent"])
         else:
-            assert heard["other"] is None
+            assert heard["previous"] is None
 
 
 @pytest.mark.slow

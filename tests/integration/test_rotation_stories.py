@@ -18,7 +18,7 @@ from flask_corbado_session.model.records import Context
 from flask_corbado_session.testing import MovingClock, move_clock
 from tests.support.apps import make_app, rows_of
 from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
-from tests.support.oracle import K, P, W, read
+from tests.support.oracle import BURST_WINDOW, MAX_REOPENS, MIN_AGE, read
 
 OWNER = Context("192.0.2.1", "Owner/1.0")
 THIEF = Context("203.0.113.6", "Thief/6.6")
@@ -79,7 +79,7 @@ def test_two_holders_part_and_the_losing_branch_ends_the_session(
     for jar in (early, late):
         assert asked(app, jar).status == 200
         clock.move(seconds=apart)
-    assert read(early.cookies[LONG]).token.ident != read(late.cookies[LONG]).token.ident
+    assert read(early.cookies[LONG]).token.hash != read(late.cookies[LONG]).token.hash
     clock.move(seconds=QUARTER)
     assert asked(app, late).status == 200
     assert asked(app, late, short=True).status == 200
@@ -88,7 +88,7 @@ def test_two_holders_part_and_the_losing_branch_ends_the_session(
     (signal,) = signals
     mine, other = (OWNER, THIEF) if first == "the owner" else (THIEF, OWNER)
     assert (signal["user_id"], signal["session_id"]) == ("alice", rows.one()["id"])
-    assert (signal["context"], signal["other"]) == (mine, other)
+    assert (signal["context"], signal["previous"]) == (mine, other)
     assert rows.one()["end_reason"] == "reuse"
     # both are out, at once, with everything they hold
     for jar in (owner, thief):
@@ -126,7 +126,7 @@ def test_theft_is_told_once_however_often_the_spent_token_comes(app: Flask, cloc
     with heard(session_reuse_detected, app) as signals:
         for _ in range(3):
             asked(app, thief)
-            clock.move(seconds=2 * P / 1000)  # beyond the time for which a dead session is remembered
+            clock.move(seconds=2 * MIN_AGE / 1000)  # beyond the time for which a dead session is remembered
     assert len(signals) == 1
 
 
@@ -172,19 +172,19 @@ def test_a_retry_tells_the_app_who_held_the_token_before(app: Flask, clock: Movi
     """It may have been a lost answer, and may have been a thief: who listens is given both contexts."""
     thief = owner.copy()
     asked(app, thief)
-    clock.move(milliseconds=W + 1)
+    clock.move(milliseconds=BURST_WINDOW + 1)
     with heard(session_refreshed, app) as signals:
         asked(app, owner)
     (signal,) = signals
-    assert (signal["kind"], signal["context"], signal["other"]) == ("reopen", OWNER, THIEF)
+    assert (signal["kind"], signal["context"], signal["previous"]) == ("reopen", OWNER, THIEF)
 
 
 def test_an_echo_within_w_is_no_retry(app: Flask, clock: MovingClock, owner: Jar) -> None:
     asked(app, owner.copy())
-    clock.move(milliseconds=W)
+    clock.move(milliseconds=BURST_WINDOW)
     with heard(session_refreshed, app) as signals:
         asked(app, owner)
-    assert [(signal["kind"], signal["other"]) for signal in signals] == [("reissue", None)]
+    assert [(signal["kind"], signal["previous"]) for signal in signals] == [("reissue", None)]
 
 
 def test_whoever_opens_a_token_again_and_again_holds_its_children_back_k_times_only(
@@ -194,14 +194,14 @@ def test_whoever_opens_a_token_again_and_again_holds_its_children_back_k_times_o
     thief = owner.copy()
     assert asked(app, owner).status == 200
     with heard(session_refreshed, app) as signals:
-        for _ in range(K + 1):
-            clock.move(seconds=P / 1000 - 1)
+        for _ in range(MAX_REOPENS + 1):
+            clock.move(seconds=MIN_AGE / 1000 - 1)
             asked(app, thief.copy())
             asked(app, owner)
     by_thief, by_owner = signals[::2], signals[1::2]
-    assert [signal["kind"] for signal in by_thief] == ["reopen"] * K + ["reissue"]
-    assert [signal["kind"] for signal in by_owner] == ["hold"] * (K + 1)
-    clock.move(seconds=P / 1000)
+    assert [signal["kind"] for signal in by_thief] == ["reopen"] * MAX_REOPENS + ["reissue"]
+    assert [signal["kind"] for signal in by_owner] == ["hold"] * (MAX_REOPENS + 1)
+    clock.move(seconds=MIN_AGE / 1000)
     assert set(asked(app, owner).cookies) == {SHORT, LONG}
     assert is_out(asked(app, thief), "reuse")
     assert rows.one()["end_reason"] == "reuse"

@@ -16,13 +16,13 @@ from flask_corbado_session.model.clock import to_ms
 from flask_corbado_session.model.records import Context
 from flask_corbado_session.tokens.long import LongToken
 from tests.support.jars import SessionRows, as_row
-from tests.support.oracle import K, P, Token, W, kind, present
+from tests.support.oracle import BURST_WINDOW, MAX_REOPENS, MIN_AGE, Token, kind, present
 from tests.support.rules import NOON, Rules, rules_on
 
 DAY = 86_400_000
 NOW = to_ms(NOON) + DAY
-AGES = [-DAY, -1, 0, W - 1, W, W + 1, P - 1, P, P + 1, DAY // 2]
-WINS = [0, K - 1, K, K + 1]
+AGES = [-DAY, -1, 0, BURST_WINDOW - 1, BURST_WINDOW, BURST_WINDOW + 1, MIN_AGE - 1, MIN_AGE, MIN_AGE + 1, DAY // 2]
+WINS = [0, MAX_REOPENS - 1, MAX_REOPENS, MAX_REOPENS + 1]
 GEN = 5
 
 
@@ -47,12 +47,12 @@ def tokens(row: dict[str, Any], current: LongToken) -> dict[str, LongToken]:
         "a sister's child": stranger.child(),
         "current": current,
         "a sister": stranger,
-        "its parent's generation": replace(stranger, gen=GEN - 1),
-        "the first": replace(stranger, gen=1),
+        "its parent's generation": replace(stranger, generation=GEN - 1),
+        "the first": replace(stranger, generation=1),
         "a grandchild": current.child().child(),
         "a grandchild nobody knows": stranger.child().child(),
-        "far ahead": replace(stranger, gen=GEN + 1000),
-        "furthest": replace(stranger, gen=2**31 - 1),
+        "far ahead": replace(stranger, generation=GEN + 1000),
+        "furthest": replace(stranger, generation=2**31 - 1),
     }
 
 
@@ -61,15 +61,15 @@ def test_the_statement_does_what_the_oracle_says_at_every_threshold(rules: Rules
     started = rows.one()
     secret = secrets.token_bytes(16)
     current = LongToken(started["id"], secret, GEN, secrets.token_bytes(16), secrets.token_bytes(32))
-    base = started | {"secret_hash": current.secret_hash, "gen": GEN, "cur": current.ident}
+    base = started | {"secret_hash": current.secret_hash, "generation": GEN, "token_hash": current.hash}
     shown = Context("203.0.113.6", "Somebody/1")
     cases = list(product(tokens(base, current).items(), AGES, WINS))
     assert len(cases) == 10 * 10 * 4
     for (relation, token), age, win in cases:
-        was = base | {"at": NOW - age, "win": win}
+        was = base | {"rotated_at": NOW - age, "reopened": win}
         rows.put(base["id"], **was)
         verdict = rotation.present(token, shown, NOW)
-        t = Token(token.gen, token.ident, token.pid)
+        t = Token(token.generation, token.hash, token.parent_hash)
         expected = kind(as_row(was), t, NOW)
         case = f"{relation}, {age} ms, win {win}: {expected}"
         check(verdict, rows.one(), expected, case)
@@ -77,9 +77,9 @@ def test_the_statement_does_what_the_oracle_says_at_every_threshold(rules: Rules
 
 
 def check(verdict: Accepted | Gone, row: dict[str, Any], expected: str, case: str) -> None:
-    if expected == "theft":
+    if expected == "reuse":
         assert isinstance(verdict, Gone), case
-        assert verdict.stolen, case
+        assert verdict.found_now, case
         assert (row["ended_at"], row["end_reason"]) == (NOW, "reuse"), case
     else:
         assert isinstance(verdict, Accepted), case
@@ -95,7 +95,7 @@ def test_a_token_with_another_secret_matches_no_row_and_ends_none(
     rotation = Rotation(rules.database, rules.tables, timedelta(days=7))
     row = rows.one()
     current = LongToken(row["id"], secrets.token_bytes(16), GEN, secrets.token_bytes(16), secrets.token_bytes(32))
-    rows.put(row["id"], gen=GEN, cur=current.ident)
+    rows.put(row["id"], generation=GEN, token_hash=current.hash)
     before = rows.all()
     verdict = rotation.present(tokens(row, current)[relation], Context(), NOW)
     assert verdict == Gone("missing")

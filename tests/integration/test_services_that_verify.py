@@ -33,7 +33,7 @@ CONFIG: dict[str, Any] = {"CORBADO_SESSION_ISSUER": ISSUER}
 def issuer() -> Iterator[Issuer]:
     with Issuer() as issuer:
         issuer.publish(public(KEY))
-        issuer.answers[FEED] = document({"ended": [], "renewed": {}, "until": 0})
+        issuer.answers[FEED] = document({"ended": [], "not_before": {}, "until": 0})
         yield issuer
 
 

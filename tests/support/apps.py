@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import DeclarativeBase
 
 from flask_corbado_session import CorbadoSession, current_session, current_user, login_required, login_user, logout_user
-from flask_corbado_session.web.state import AppState, Rows
+from flask_corbado_session.web.state import AppState, DatabaseParts
 
 SECRET_KEY = "wJ2o9qUk3vYx7ZbTfR5mHd8sLcN4pGeA"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -101,9 +101,9 @@ def state_of(app: Flask) -> AppState:
     return state
 
 
-def rows_of(app: Flask) -> Rows:
+def rows_of(app: Flask) -> DatabaseParts:
     """Its side of the database."""
-    return state_of(app).with_rows()
+    return state_of(app).with_database()
 
 
 class Statements(list[str]):

@@ -192,4 +192,4 @@ class SessionRows:
 
 def as_row(row: Mapping[str, Any]) -> Row:
     """What the transition asks of a row."""
-    return Row(row["gen"], bytes(row["cur"]), row["at"], row["win"])
+    return Row(row["generation"], bytes(row["token_hash"]), row["rotated_at"], row["reopened"])

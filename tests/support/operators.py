@@ -17,7 +17,7 @@ from flask_corbado_session.tokens.ids import new_id
 from tests.support.apps import rows_of, state_of, unprepared_app
 
 PAGE = {"Accept": "text/html"}
-SECRET_COLUMNS = {"secret_hash": b"s" * 32, "gen": 1, "cur": b"c" * 32, "win": 0, "step": 0}
+SECRET_COLUMNS = {"secret_hash": b"s" * 32, "generation": 1, "token_hash": b"c" * 32, "reopened": 0, "last_step": 0}
 DAY = 86_400_000
 
 
@@ -52,7 +52,7 @@ def now_of(app: Flask) -> int:
 def add_device(app: Flask, user_id: str = "alice", **columns: Any) -> str:
     """A device as it stands in the table; its id."""
     row: dict[str, Any] = {"id": new_id(), "user_id": user_id, "cookie_hash": new_id().encode(), "browser": "Firefox"}
-    row |= {"system": "Linux", "form": "desktop", "first_seen_at": now_of(app), **columns}
+    row |= {"system": "Linux", "device_type": "desktop", "first_seen_at": now_of(app), **columns}
     _insert(app, tables_of(app).device, [row])
     return str(row["id"])
 
@@ -63,7 +63,7 @@ def add_sessions(app: Flask, number: int, device_id: str, user_id: str = "alice"
     rows = []
     for n in range(number):
         created_at = columns.get("created_at", now - number * 1000) + n * 1000
-        times = {"at": created_at, "last_seen_at": created_at, "auth_time": created_at}
+        times = {"rotated_at": created_at, "last_seen_at": created_at, "auth_time": created_at}
         ends = {"idle_expires_at": now + 7 * DAY, "expires_at": now + 30 * DAY}
         what = {"id": new_id(), "user_id": user_id, "device_id": device_id, "persistent": True, "claims": "{}"}
         rows.append({**SECRET_COLUMNS, **times, **ends, **what, "amr": "pwd", "ip": "192.0.2.7", **columns})

@@ -23,13 +23,13 @@ from flask_corbado_session.model.outcome import Refreshed, Started
 from flask_corbado_session.model.settings import Settings
 from flask_corbado_session.sessions.hooks import Loaders
 from flask_corbado_session.sessions.lifecycle import Lifecycle
-from flask_corbado_session.sessions.new_device import Disowning
-from flask_corbado_session.sessions.presented import Presented
-from flask_corbado_session.sessions.revocation import Overview
+from flask_corbado_session.sessions.new_device import DisownLinks
+from flask_corbado_session.sessions.presented import PresentedTokens
+from flask_corbado_session.sessions.revocation import Revocation
 from flask_corbado_session.testing import MovingClock
 from flask_corbado_session.tokens.short import ShortTokenVerifier
 from flask_corbado_session.verification.ended import EndedSet
-from flask_corbado_session.verification.short_sessions import ShortSessions
+from flask_corbado_session.verification.short_sessions import ShortSessionAuthenticator
 
 SECRET = "a secret of the tests, long enough"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -45,20 +45,20 @@ class Rules:
     tables: Tables
     store: Store
     ended: EndedSet
-    shorts: ShortSessions
+    shorts: ShortSessionAuthenticator
     lifecycle: Lifecycle
-    overview: Overview
+    overview: Revocation
     loaders: Loaders
     sender: object = field(default_factory=object)
 
-    def start(self, user_id: str = "alice", presented: Presented | None = None, **given: Any) -> Started:
+    def start(self, user_id: str = "alice", presented: PresentedTokens | None = None, **given: Any) -> Started:
         """Sign in as a browser that says nothing of itself."""
         how: dict[str, Any] = {"persistent": True, "claims": {}, "amr": ("pwd",)} | given
-        return self.lifecycle.start(user_id, presented or Presented(), **how)
+        return self.lifecycle.start(user_id, presented or PresentedTokens(), **how)
 
     def refresh(self, long_token: str, **presented: Any) -> Any:
         """What comes of a request whose short session is gone."""
-        return self.lifecycle.resolve(Presented(long=[long_token], **presented))
+        return self.lifecycle.resolve(PresentedTokens(long=[long_token], **presented))
 
     def warm(self) -> None:
         """Bring the ended set up to date now, so that what follows is counted without it."""
@@ -81,20 +81,20 @@ def rules_on(
     metadata.create_all(database.engine)
     store, keys, sender, loaders = Store(database, tables), SecretKeys(secrets), object(), Loaders()
     ended = EndedSet(store.changes_since, time, settings.revocation_interval, settings.short_lifetime)
-    shorts = ShortSessions(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, time)
+    shorts = ShortSessionAuthenticator(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, time)
     rotation = Rotation(database, tables, settings.idle_lifetime)
-    disowning = Disowning(secrets, time, store, ended)
+    disowning = DisownLinks(secrets, time, store, ended)
     lifecycle = Lifecycle(settings, time, keys, secrets, shorts, store, rotation, disowning, loaders, sender)
-    overview = Overview(settings, time, store, ended, sender)
+    overview = Revocation(settings, time, store, ended, sender)
     parts = (moving, settings, database, tables, store, ended, shorts, lifecycle, overview, loaders, sender)
     return Rules(*parts)
 
 
-def presented(of: Started | Refreshed, *, short: bool = True, **more: Any) -> Presented:
+def presented(of: Started | Refreshed, *, short: bool = True, **more: Any) -> PresentedTokens:
     """What a browser sends that got this answer; ``short=False`` once the short session's cookie has run out."""
     long = [of.long_token] if of.long_token is not None else []
     device = [of.device_token] if isinstance(of, Started) else []
-    return Presented(short=[of.short_token] if short else [], long=long, device=device, **more)
+    return PresentedTokens(short=[of.short_token] if short else [], long=long, device=device, **more)
 
 
 @contextmanager

@@ -23,10 +23,10 @@ Known = tuple[Ident, ...]
 class Held(NamedTuple):
     """A row: the identities it knows, and how many ticks ago it was last set."""
 
-    gen: int
+    generation: int
     known: Known
     age: int = 0
-    win: int = 0
+    reopened: int = 0
 
 
 class Kept(NamedTuple):
@@ -48,7 +48,7 @@ class State(NamedTuple):
     answers: tuple[Kept, ...]
 
 
-Served = tuple[Held, Token | Literal["theft"] | None]
+Served = tuple[Held, Token | Literal["reuse"] | None]
 """The row afterwards, and what the browser gets: a token, none (it keeps its own), or the way out."""
 Scheme = Callable[[Held, Token], Served]
 
@@ -74,20 +74,20 @@ class Found(NamedTuple):
 
 
 def successor_confirmed(limits: Limits) -> Scheme:
-    """The protocol itself. ``k`` of infinity says that no token is reopened K times: ``win`` then matters to nobody."""
+    """The protocol itself. Without a bound on reopening, ``reopened`` matters to nobody."""
 
     def serve(row: Held, t: Token) -> Served:
-        after, answer = present(Row(row.gen, row.known[0], -row.age, row.win), t, 0, limits)
-        win = 0 if limits.k == float("inf") else after.win
-        new = Held(after.gen, (after.cur,), -after.at, win)
-        return new, "theft" if answer == "theft" else child(t) if answer == "child" else None
+        after, answer = present(Row(row.generation, row.known[0], -row.age, row.reopened), t, 0, limits)
+        reopened = 0 if limits.max_reopens == float("inf") else after.reopened
+        new = Held(after.generation, (after.token_hash,), -after.rotated_at, reopened)
+        return new, "reuse" if answer == "reuse" else child(t) if answer == "child" else None
 
     return serve
 
 
 def child(t: Token) -> Token:
     """A fresh child."""
-    return Token(t.gen + 1, FRESH, t.ident)
+    return Token(t.generation + 1, FRESH, t.hash)
 
 
 NEW = Held(0, (0,))
@@ -168,7 +168,7 @@ def _each(of: tuple[Kept, ...]) -> Iterator[tuple[Kept, tuple[Kept, ...]]]:
 def _process(s: State, t: Token | None, scheme: Scheme, world: World) -> tuple[str, State | None]:
     assert t is not None
     row, got = scheme(s.row, t)
-    if got == "theft":
+    if got == "reuse":
         return "THEFT", None
     committed = row != s.row and world.earlier
     earlier = (s.row, *s.earlier)[: world.earlier] if committed else s.earlier
@@ -208,27 +208,29 @@ def _aged(s: State, by: int, oldest: int) -> State:
 def named_anew(s: State) -> State:
     """The same state with the row's generation 0, and identities numbered in the order in which they are met."""
     rows, kept = (s.row, *s.earlier), (s.jar, *s.overwritten, *s.requests, *s.answers)
-    alive = {ident for row in rows for ident in row.known} | {each.token.ident for each in kept if each.token}
-    gens = _gens(s.row.gen, {row.gen for row in rows} | {each.token.gen for each in kept if each.token})
+    alive = {ident for row in rows for ident in row.known} | {each.token.hash for each in kept if each.token}
+    gens = _gens(
+        s.row.generation, {row.generation for row in rows} | {each.token.generation for each in kept if each.token}
+    )
     names: dict[Any, Ident] = {}
 
     def name(ident: Ident) -> Ident:
         return names.setdefault(ident, len(names))
 
     def row(of: Held) -> Held:
-        return Held(gens[of.gen], tuple(map(name, of.known)), of.age, of.win)
+        return Held(gens[of.generation], tuple(map(name, of.known)), of.age, of.reopened)
 
     def keep(of: Kept) -> Kept:
         t = of.token
         if t is None:
             return of
         # a parent that nobody knows any more is nobody's parent
-        pid = name(t.pid) if t.pid in alive else -2
-        return Kept(Token(gens[t.gen], name(t.ident), pid), of.valid, of.age)
+        pid = name(t.parent_hash) if t.parent_hash in alive else -2
+        return Kept(Token(gens[t.generation], name(t.hash), pid), of.valid, of.age)
 
     def order(of: Kept) -> tuple[Any, ...]:
         t = of.token
-        relations = () if t is None else (t.gen, names.get(t.ident, 99), names.get(t.pid, 99))
+        relations = () if t is None else (t.generation, names.get(t.hash, 99), names.get(t.parent_hash, 99))
         return (of.age, of.valid, *relations)
 
     def sorted_anew(of: tuple[Kept, ...]) -> tuple[Kept, ...]:

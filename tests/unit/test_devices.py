@@ -64,12 +64,12 @@ REAL = [
 
 def label(user_agent: str | None) -> str:
     seen = describe(user_agent)
-    return Device("d", "alice", None, seen.browser, seen.system, seen.form, None, NOON).label
+    return Device("d", "alice", None, seen.browser, seen.system, seen.device_type, None, NOON).label
 
 
 @pytest.mark.parametrize(("user_agent", "words", "form"), REAL, ids=[words for _, words, _ in REAL])
 def test_a_real_browser_is_called_as_its_owner_calls_it(user_agent: str, words: str, form: str) -> None:
-    assert (label(user_agent), describe(user_agent).form) == (words, form)
+    assert (label(user_agent), describe(user_agent).device_type) == (words, form)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_real_browser_is_called_as_its_owner_calls_it(user_agent: str, words: 
     ],
 )
 def test_what_is_no_desktop_and_no_phone_is_told_apart(user_agent: str, form: str) -> None:
-    assert describe(user_agent).form == form
+    assert describe(user_agent).device_type == form
 
 
 @pytest.mark.parametrize("user_agent", [None, "", " ", "\0", "x" * 10_000, "Mozilla/5.0", "🦊", "<b>x</b>", "%s%n{0}"])

@@ -23,7 +23,7 @@ NOW = to_ms(NOON)
 Holds = Callable[[str], bool]
 
 
-class Rows:
+class DatabaseParts:
     """What another process ended, and what was asked for; the query may fail or take its time."""
 
     def __init__(self) -> None:
@@ -43,12 +43,12 @@ def clock() -> MovingClock:
 
 
 @pytest.fixture
-def rows() -> Rows:
-    return Rows()
+def rows() -> DatabaseParts:
+    return DatabaseParts()
 
 
 @pytest.fixture
-def ended(rows: Rows, clock: MovingClock) -> EndedSet:
+def ended(rows: DatabaseParts, clock: MovingClock) -> EndedSet:
     return EndedSet(rows.fetch, Clock(clock), SECOND, QUARTER)
 
 
@@ -58,14 +58,14 @@ def holds(ended: EndedSet, clock: MovingClock) -> Holds:
     return lambda session_id: ended.holds(session_id, clock.at)
 
 
-def test_the_first_request_asks(holds: Holds, rows: Rows) -> None:
+def test_the_first_request_asks(holds: Holds, rows: DatabaseParts) -> None:
     rows.ended["a"] = NOW - 1
     assert holds("a")
     assert not holds("b")
     assert len(rows.asked) == 1
 
 
-def test_nobody_asks_again_within_the_interval(holds: Holds, rows: Rows, clock: MovingClock) -> None:
+def test_nobody_asks_again_within_the_interval(holds: Holds, rows: DatabaseParts, clock: MovingClock) -> None:
     holds("a")
     clock.move(milliseconds=999)
     rows.ended["a"] = NOW + 500
@@ -73,7 +73,9 @@ def test_nobody_asks_again_within_the_interval(holds: Holds, rows: Rows, clock: 
     assert len(rows.asked) == 1
 
 
-def test_what_another_process_ended_is_known_after_an_interval(holds: Holds, rows: Rows, clock: MovingClock) -> None:
+def test_what_another_process_ended_is_known_after_an_interval(
+    holds: Holds, rows: DatabaseParts, clock: MovingClock
+) -> None:
     holds("a")
     rows.ended["a"] = NOW + 500
     clock.move(SECOND)
@@ -81,7 +83,7 @@ def test_what_another_process_ended_is_known_after_an_interval(holds: Holds, row
     assert len(rows.asked) == 2
 
 
-def test_what_this_process_ended_is_known_at_once(ended: EndedSet, holds: Holds, rows: Rows) -> None:
+def test_what_this_process_ended_is_known_at_once(ended: EndedSet, holds: Holds, rows: DatabaseParts) -> None:
     holds("a")
     ended.add(["a"])
     assert holds("a")
@@ -89,7 +91,7 @@ def test_what_this_process_ended_is_known_at_once(ended: EndedSet, holds: Holds,
 
 
 def test_the_first_query_looks_back_a_short_lifetime_and_the_next_ones_a_minute(
-    holds: Holds, rows: Rows, clock: MovingClock
+    holds: Holds, rows: DatabaseParts, clock: MovingClock
 ) -> None:
     holds("a")
     clock.move(SECOND)
@@ -98,7 +100,7 @@ def test_the_first_query_looks_back_a_short_lifetime_and_the_next_ones_a_minute(
 
 
 def test_an_end_is_kept_as_long_as_a_short_session_can_live(
-    ended: EndedSet, holds: Holds, rows: Rows, clock: MovingClock
+    ended: EndedSet, holds: Holds, rows: DatabaseParts, clock: MovingClock
 ) -> None:
     ended.add(["a"])
     clock.move(QUARTER)
@@ -107,14 +109,16 @@ def test_an_end_is_kept_as_long_as_a_short_session_can_live(
     assert not holds("a")
 
 
-def test_a_process_that_slept_asks_for_all_it_missed(holds: Holds, rows: Rows, clock: MovingClock) -> None:
+def test_a_process_that_slept_asks_for_all_it_missed(holds: Holds, rows: DatabaseParts, clock: MovingClock) -> None:
     holds("a")
     rows.ended["a"] = NOW + 1
     clock.move(minutes=10)
     assert holds("a")
 
 
-def test_a_clock_set_back_does_not_keep_anybody_from_asking(holds: Holds, rows: Rows, clock: MovingClock) -> None:
+def test_a_clock_set_back_does_not_keep_anybody_from_asking(
+    holds: Holds, rows: DatabaseParts, clock: MovingClock
+) -> None:
     holds("a")
     clock.move(hours=-1)
     rows.ended["a"] = to_ms(clock.at)
@@ -123,7 +127,7 @@ def test_a_clock_set_back_does_not_keep_anybody_from_asking(holds: Holds, rows: 
 
 
 def test_when_the_query_fails_the_last_set_serves_until_the_next_interval(
-    holds: Holds, rows: Rows, clock: MovingClock, caplog: pytest.LogCaptureFixture
+    holds: Holds, rows: DatabaseParts, clock: MovingClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
         raise StoreUnavailable("the database did not answer")
@@ -143,7 +147,7 @@ def test_when_the_query_fails_the_last_set_serves_until_the_next_interval(
 
 
 def test_what_was_missed_while_the_database_was_down_is_asked_for_later(
-    holds: Holds, rows: Rows, clock: MovingClock
+    holds: Holds, rows: DatabaseParts, clock: MovingClock
 ) -> None:
     def fail() -> None:
         raise StoreUnavailable("down")
@@ -158,7 +162,7 @@ def test_what_was_missed_while_the_database_was_down_is_asked_for_later(
     assert holds("a")
 
 
-def test_one_asks_while_the_others_wait_and_then_see_what_he_saw(holds: Holds, rows: Rows) -> None:
+def test_one_asks_while_the_others_wait_and_then_see_what_he_saw(holds: Holds, rows: DatabaseParts) -> None:
     at_work = threading.Event()
 
     def slowly() -> None:
@@ -178,7 +182,7 @@ def test_one_asks_while_the_others_wait_and_then_see_what_he_saw(holds: Holds, r
     assert len(rows.asked) == 1
 
 
-def test_nobody_waits_longer_than_a_quarter_of_a_second(holds: Holds, rows: Rows) -> None:
+def test_nobody_waits_longer_than_a_quarter_of_a_second(holds: Holds, rows: DatabaseParts) -> None:
     at_work, done = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -199,7 +203,7 @@ def test_nobody_waits_longer_than_a_quarter_of_a_second(holds: Holds, rows: Rows
 
 
 def test_ends_added_while_the_set_is_brought_up_to_date_are_kept(
-    ended: EndedSet, holds: Holds, rows: Rows, clock: MovingClock
+    ended: EndedSet, holds: Holds, rows: DatabaseParts, clock: MovingClock
 ) -> None:
     """The set was walked through while another thread added to it: a RuntimeError, and a 500 for whoever asked."""
     rows.ended = {f"old {number}": NOW - 1 for number in range(20_000)}

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, MetaData, NullPool, QueuePool, create
 
 from flask_corbado_session.database.engine import Database, is_in_memory
 from flask_corbado_session.database.tables import tables_in
-from flask_corbado_session.model.errors import DuplicateRow, StoreUnavailable, TablesMissing
+from flask_corbado_session.model.errors import ConstraintViolated, StoreUnavailable, TablesMissing
 from tests.support.rules import rules_on
 
 
@@ -62,14 +62,14 @@ def test_what_is_run_together_is_undone_together(database_url: str) -> None:
         raise KeyError("half way")
 
     with pytest.raises(KeyError):
-        database.run_together(half)
+        database.transaction(half)
     assert run(database, "SELECT count(*) FROM t") == 0
 
 
 def test_what_is_run_together_is_kept_together(database_url: str) -> None:
     database = database_at(database_url)
     run_only(database, "CREATE TABLE t (a INTEGER)")
-    database.run_together(lambda connection: connection.execute(text("INSERT INTO t VALUES (1)")))
+    database.transaction(lambda connection: connection.execute(text("INSERT INTO t VALUES (1)")))
     assert run(database, "SELECT count(*) FROM t") == 1
 
 
@@ -168,7 +168,7 @@ def test_a_row_that_is_there_already_is_told_apart(database_url: str) -> None:
     database = database_at(database_url)
     run_only(database, "CREATE TABLE t (a INTEGER PRIMARY KEY)")
     run_only(database, "INSERT INTO t VALUES (1)")
-    with pytest.raises(DuplicateRow):
+    with pytest.raises(ConstraintViolated):
         run_only(database, "INSERT INTO t VALUES (1)")
 
 

@@ -72,7 +72,7 @@ def test_no_secret_stands_in_a_repr(secret: object) -> None:
 
 def test_no_secret_of_a_long_token_stands_in_its_repr() -> None:
     token, _ = first_token(new_id())
-    assert all(repr(secret) not in repr(token) for secret in (token.secret, token.nonce, token.pid))
+    assert all(repr(secret) not in repr(token) for secret in (token.secret, token.nonce, token.parent_hash))
 
 
 def test_the_outcomes_are_six() -> None:

@@ -300,7 +300,7 @@ def test_a_bearer_is_answered_by_the_rules_of_bearers(site: Site) -> None:
 
 
 def test_an_app_may_catch_the_401_like_any_other(site: Site) -> None:
-    site.app.register_error_handler(401, lambda error: (f"caught {error.problem_code}", 401))
+    site.app.register_error_handler(401, lambda error: (f"caught {error.error_code}", 401))
     assert site.nobody().get("/protected").text == "caught unauthenticated"
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from flask_corbado_session.model.errors import InvalidShortSession, StoreUnavailable
 from flask_corbado_session.model.outcome import Active, Anonymous, Ended, Refreshed, Started
 from flask_corbado_session.model.records import Context, EndReason, LongSession, RefreshKind
-from flask_corbado_session.sessions.presented import Presented
+from flask_corbado_session.sessions.presented import PresentedTokens
 from flask_corbado_session.tokens.ids import new_id
 from flask_corbado_session.tokens.long import LongTokenSigner, first_token
 from tests.support.apps import statements_of
@@ -109,7 +109,7 @@ KINDS = [
     (the_current_one_soon_again, "reissue", ["UPDATE", "SELECT"]),
     (the_current_one_later_again, "reopen", ["UPDATE"]),
     (the_current_one_after_eight_reopenings, "reissue", ["UPDATE", "SELECT"]),
-    (one_the_database_forgot, "future", ["UPDATE"]),
+    (one_the_database_forgot, "rollback", ["UPDATE"]),
 ]
 
 
@@ -128,7 +128,7 @@ def test_a_living_long_session_gives_a_short_one(rules: Rules, prepare: Any, kin
     assert (outcome.long_token is None) is (kind == "hold")
     assert (row(rules) == before) is (statements == ["UPDATE", "SELECT"])
     assert outcome.short.issued_at == rules.clock.at
-    assert isinstance(rules.lifecycle.resolve(Presented(short=[outcome.short_token])), Active)
+    assert isinstance(rules.lifecycle.resolve(PresentedTokens(short=[outcome.short_token])), Active)
     assert [(name, facts["kind"]) for name, facts in said] == [("session-refreshed", kind)]
 
 
@@ -157,15 +157,15 @@ def test_the_ended_set_is_asked_for_once_an_interval(rules: Rules) -> None:
 @pytest.mark.parametrize(
     "nothing",
     [
-        Presented(),
-        Presented(short=["garbage"], long=["garbage"]),
-        Presented(short=[""], long=[""]),
-        Presented(long=[FORGED]),
-        Presented(long=[FORGED] * 20, short=[FORGED]),
+        PresentedTokens(),
+        PresentedTokens(short=["garbage"], long=["garbage"]),
+        PresentedTokens(short=[""], long=[""]),
+        PresentedTokens(long=[FORGED]),
+        PresentedTokens(long=[FORGED] * 20, short=[FORGED]),
     ],
     ids=["none", "garbage", "empty", "forged", "many"],
 )
-def test_what_we_did_not_sign_is_nothing(on_sqlite: Rules, nothing: Presented) -> None:
+def test_what_we_did_not_sign_is_nothing(on_sqlite: Rules, nothing: PresentedTokens) -> None:
     on_sqlite.start()
     with statements_of(on_sqlite.database.engine) as seen:
         assert on_sqlite.lifecycle.resolve(nothing) == Anonymous()
@@ -229,16 +229,16 @@ def test_a_spent_token_ends_the_session_for_both(rules: Rules) -> None:
     old, owners = stolen(rules)
     rules.clock.move(MINUTE)
     with statements_of(rules.database.engine) as seen, heard(rules.sender) as said:
-        thief = rules.lifecycle.resolve(Presented(long=[old], ip="203.0.113.9", user_agent="Thief/1.0"))
+        thief = rules.lifecycle.resolve(PresentedTokens(long=[old], ip="203.0.113.9", user_agent="Thief/1.0"))
     assert seen.verbs == ["UPDATE", "SELECT", "UPDATE"]
     assert isinstance(thief, Ended)
     assert thief.reason == "reuse"
     assert [name for name, _ in said] == ["session-reuse-detected"]
     facts = said[0][1]
     assert (facts["user_id"], facts["context"]) == ("alice", Context("203.0.113.9", "Thief/1.0"))
-    assert facts["other"] == Context()
+    assert facts["previous"] == Context()
     assert rules.refresh(owners) == thief
-    assert rules.store.history("alice")[0].other == Context("203.0.113.9", "Thief/1.0")
+    assert rules.store.history("alice")[0].previous == Context("203.0.113.9", "Thief/1.0")
 
 
 def test_a_theft_ends_the_short_session_too_at_once(on_sqlite: Rules) -> None:
@@ -367,14 +367,14 @@ def test_a_start_costs_a_device_a_row_and_the_cap(rules: Rules) -> None:
     ]
     assert seen.verbs == ["SELECT", "INSERT", "INSERT", "SELECT"]
     with statements_of(rules.database.engine) as again:
-        rules.start(presented=Presented(device=[started.device_token]))
+        rules.start(presented=PresentedTokens(device=[started.device_token]))
     assert again.verbs == ["SELECT", "INSERT", "SELECT"]
 
 
 def test_a_start_says_so(on_sqlite: Rules) -> None:
     with heard(on_sqlite.sender) as said:
-        started = on_sqlite.start(presented=Presented(ip="192.0.2.1", user_agent="Firefox"))
-        on_sqlite.start(presented=Presented(device=[started.device_token]))
+        started = on_sqlite.start(presented=PresentedTokens(ip="192.0.2.1", user_agent="Firefox"))
+        on_sqlite.start(presented=PresentedTokens(device=[started.device_token]))
     assert [name for name, _ in said] == ["session-started", "device-added", "session-started"]
     session = session_of(on_sqlite, started)
     assert said[0][1] == said[1][1] == {
@@ -467,7 +467,7 @@ def test_an_end_is_one_update(rules: Rules) -> None:
 def test_either_cookie_is_enough_to_end_it(on_sqlite: Rules, only: str) -> None:
     started = on_sqlite.start()
     all_of_it = presented(started)
-    on_sqlite.lifecycle.end(Presented(**{only: getattr(all_of_it, only)}))
+    on_sqlite.lifecycle.end(PresentedTokens(**{only: getattr(all_of_it, only)}))
     assert session_of(on_sqlite, started).end_reason == "signed_out"
 
 
@@ -475,14 +475,14 @@ def test_a_short_session_that_ran_out_ends_nothing(on_sqlite: Rules) -> None:
     started = on_sqlite.start()
     on_sqlite.clock.move(minutes=16)
     with statements_of(on_sqlite.database.engine) as seen:
-        on_sqlite.lifecycle.end(Presented(short=[started.short_token]))
+        on_sqlite.lifecycle.end(PresentedTokens(short=[started.short_token]))
     assert seen == []
 
 
 def test_nothing_forged_ends_anything(on_sqlite: Rules) -> None:
     on_sqlite.start()
     with statements_of(on_sqlite.database.engine) as seen:
-        on_sqlite.lifecycle.end(Presented(short=["x.y.z"], long=[FORGED]))
+        on_sqlite.lifecycle.end(PresentedTokens(short=["x.y.z"], long=[FORGED]))
     assert seen == []
 
 
@@ -510,7 +510,7 @@ def test_a_user_the_app_no_longer_knows_is_not_refreshed(on_sqlite: Rules) -> No
 )
 def test_address_and_user_agent_can_each_be_switched_off(settings: Any, kept: Any, sqlite_url: str) -> None:
     rules = rules_on(sqlite_url, **settings)
-    started = rules.start(presented=Presented(ip="192.0.2.1", user_agent="Firefox"))
+    started = rules.start(presented=PresentedTokens(ip="192.0.2.1", user_agent="Firefox"))
     rules.clock.move(MINUTE)
     rules.refresh(token_of(started), ip="192.0.2.1", user_agent="Firefox")
     session, device = session_of(rules, started), rules.overview.devices("alice", None)[0]
@@ -535,14 +535,14 @@ def test_an_ended_session_is_refused_as_bearer_too(on_sqlite: Rules) -> None:
 
 
 def test_what_was_presented_is_not_shown() -> None:
-    assert repr(Presented(short=["SECRET"], long=["SECRET"])) == "<Presented 1 short, 1 long, 0 device>"
+    assert repr(PresentedTokens(short=["SECRET"], long=["SECRET"])) == "<Presented 1 short, 1 long, 0 device>"
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_two_cookies_of_one_name_the_good_one_serves(rules: Rules, order: int) -> None:
     old, good = stolen(rules)
     rules.clock.move(MINUTE)
-    outcome = rules.lifecycle.resolve(Presented(short=["x", "y"][::order], long=[old, FORGED, good][::order]))
+    outcome = rules.lifecycle.resolve(PresentedTokens(short=["x", "y"][::order], long=[old, FORGED, good][::order]))
     assert isinstance(outcome, Refreshed)
 
 
@@ -551,6 +551,6 @@ def test_a_dead_session_beside_a_living_one_does_no_harm(on_sqlite: Rules, order
     dead, living = on_sqlite.start("bob"), on_sqlite.start("alice")
     on_sqlite.overview.revoke_user("bob", "revoked")
     on_sqlite.clock.move(MINUTE)
-    outcome = on_sqlite.lifecycle.resolve(Presented(long=[token_of(dead), token_of(living)][::order]))
+    outcome = on_sqlite.lifecycle.resolve(PresentedTokens(long=[token_of(dead), token_of(living)][::order]))
     assert isinstance(outcome, Refreshed)
     assert outcome.short.user_id == "alice"

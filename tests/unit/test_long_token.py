@@ -39,29 +39,34 @@ def test_a_token_is_read_back() -> None:
 
 
 def test_every_token_has_the_one_length_and_alphabet() -> None:
-    values = [SIGNER.dump(replace(TOKEN, gen=gen)) for gen in (1, 255, 2**31 - 1)]
+    values = [SIGNER.dump(replace(TOKEN, generation=gen)) for gen in (1, 255, 2**31 - 1)]
     assert {len(value) for value in values} == {175}
     assert set("".join(values)) <= set(ALPHABET + ".")
 
 
 def test_the_token_is_laid_out_as_the_protocol_says() -> None:
     body = raw(VALUE)
-    assert body == TOKEN.session_id.encode() + TOKEN.secret + b"\0\0\0\1" + TOKEN.nonce + TOKEN.pid
-    assert TOKEN.ident == hashlib.sha256(b"id" + body[:30] + body[46:]).digest()
+    assert body == TOKEN.session_id.encode() + TOKEN.secret + b"\0\0\0\1" + TOKEN.nonce + TOKEN.parent_hash
+    assert TOKEN.hash == hashlib.sha256(b"id" + body[:30] + body[46:]).digest()
     assert TOKEN.secret_hash == hashlib.sha256(TOKEN.secret).digest()
 
 
 def test_the_first_token_is_a_child_of_the_root() -> None:
-    assert (TOKEN.gen, TOKEN.pid, len(ROOT)) == (1, ROOT, 32)
+    assert (TOKEN.generation, TOKEN.parent_hash, len(ROOT)) == (1, ROOT, 32)
 
 
 def test_a_child_names_its_parent_and_keeps_the_secret() -> None:
     child = TOKEN.child()
-    assert (child.session_id, child.secret, child.gen, child.pid) == (TOKEN.session_id, TOKEN.secret, 2, TOKEN.ident)
+    assert (child.session_id, child.secret, child.generation, child.parent_hash) == (
+        TOKEN.session_id,
+        TOKEN.secret,
+        2,
+        TOKEN.hash,
+    )
 
 
 def test_no_two_children_are_the_same() -> None:
-    assert len({TOKEN.child().ident for _ in range(100)}) == 100
+    assert len({TOKEN.child().hash for _ in range(100)}) == 100
 
 
 def test_the_identity_does_not_depend_on_the_key() -> None:

@@ -40,8 +40,8 @@ class Site:
 
 def token_in(notice: Notice) -> str:
     """What stands at the end of the path."""
-    assert notice.disown_path is not None
-    return unquote(notice.disown_path.rpartition("/")[2])
+    assert notice.report_path is not None
+    return unquote(notice.report_path.rpartition("/")[2])
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_without_routes_there_is_no_link(sqlite_url: str) -> None:
     told: list[Notice] = []
     sessions.notifier(told.append)
     signed_in(app, "alice")
-    assert told[0].disown_path is None
+    assert told[0].report_path is None
 
 
 def test_an_app_without_a_notifier_needs_none(sqlite_url: str) -> None:

@@ -29,7 +29,7 @@ NEW_YEAR = 1_767_225_600_000
         ("before:2026-01-01", {"before": NEW_YEAR}),
         ("after:2026-01-01T01:00+01:00", {"after": NEW_YEAR}),
         (f"device:{AN_ID} session:{AN_ID}", {"device": AN_ID, "session": AN_ID}),
-        ("browser:Firefox system:macOS form:phone", {"browser": "Firefox", "system": "macOS", "form": "phone"}),
+        ("browser:Firefox system:macOS type:phone", {"browser": "Firefox", "system": "macOS", "type": "phone"}),
         ("reason:reuse", {"reason": "reuse"}),
     ],
 )
@@ -59,7 +59,7 @@ def test_a_search_is_a_list_of_terms(text: str, terms: dict[str, object]) -> Non
         (f"session:{'-' * 30}", "session"),
         ("status:alive", "status"),
         ("reason:why", "reason"),
-        ("form:watch", "form"),
+        ("type:watch", "type"),
         (f"browser:{'a' * 65}", "browser"),
         ("before:yesterday", "before"),
         ("before:2026-13-01", "before"),

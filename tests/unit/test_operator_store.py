@@ -10,7 +10,7 @@ from flask import Flask
 
 from flask_corbado_session.model.clock import from_ms
 from flask_corbado_session.operators import paging as operator_scan
-from flask_corbado_session.operators.paging import COUNTED, Count, Key
+from flask_corbado_session.operators.paging import COUNTED, Count, Cursor
 from flask_corbado_session.operators.queries import Listing, OperatorStore
 from flask_corbado_session.operators.search import READERS, Filter, parse
 from tests.support.apps import make_app, rows_of, statements
@@ -41,7 +41,7 @@ def search(text: str) -> Filter:
     return parse(text, tuple(READERS))
 
 
-def walk(read: Callable[[Key | None], Listing]) -> list[Any]:
+def walk(read: Callable[[Cursor | None], Listing]) -> list[Any]:
     """All rows of a list, page by page."""
     rows: list[Any] = []
     after = None
@@ -95,7 +95,7 @@ def test_each_term_finds_what_it_says(
     if small:
         request.getfixturevalue("small_windows")
     now, firefox = now_of(app), add_device(app)
-    safari = add_device(app, "bob", browser="Mobile Safari", system="iPhone", form="phone")
+    safari = add_device(app, "bob", browser="Mobile Safari", system="iPhone", device_type="phone")
     plain = set(add_sessions(app, 4, firefox))
     (bobs,) = add_sessions(app, 1, safari, "bob")
     (elsewhere,) = add_sessions(app, 1, firefox, ip="2001:db8::1")
@@ -113,7 +113,7 @@ def test_each_term_finds_what_it_says(
         "ip:2001:db8::1": {elsewhere},
         'browser:"mobile safari"': {bobs},
         "system:iphone": {bobs},
-        "form:phone": {bobs},
+        "type:phone": {bobs},
         "status:live": plain | {bobs, elsewhere, old},
         "status:ended": {ended},
         "reason:reuse": {ended},
@@ -164,7 +164,7 @@ def test_the_rows_of_a_list_hold_no_secret(app: Flask, store: OperatorStore) -> 
     (session_id,) = add_sessions(app, 1, add_device(app))
     (listed,) = store.sessions(Filter(), "new", None, now_of(app)).page.rows
     for row in (listed, store.find_session(session_id)):
-        assert not {"secret_hash", "cur", "gen", "cookie_hash"} & set(row._mapping)
+        assert not {"secret_hash", "token_hash", "generation", "cookie_hash"} & set(row._mapping)
 
 
 def test_beyond_ten_thousand_nobody_counts(store: OperatorStore, monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:
@@ -201,9 +201,9 @@ def test_users_are_listed_once_each_in_either_order(app: Flask, store: OperatorS
 def test_users_are_found_by_what_one_of_their_sessions_is(app: Flask, store: OperatorStore) -> None:
     for name in ("ann", "bob", "cid"):
         add_sessions(app, 4, add_device(app, name), name)
-    phone = add_device(app, "bob", form="phone")
+    phone = add_device(app, "bob", device_type="phone")
     add_sessions(app, 1, phone, "bob", ended_at=now_of(app), end_reason="reuse")
-    for text in ("reason:reuse", "form:phone", f"device:{phone}"):
+    for text in ("reason:reuse", "type:phone", f"device:{phone}"):
         rows = walk(lambda after, text=text: store.users(search(text), "user", after, now_of(app)))  # type: ignore[misc]
         assert [row.user_id for row in rows] == ["bob"]
 
@@ -211,10 +211,10 @@ def test_users_are_found_by_what_one_of_their_sessions_is(app: Flask, store: Ope
 @pytest.mark.parametrize("sort", ["new", "old", "user"])
 def test_devices_are_listed_and_found(app: Flask, store: OperatorStore, sort: str) -> None:
     ids = [add_device(app, f"user-{n % 7}", first_seen_at=n // 2) for n in range(operator_scan.PAGE + 5)]
-    phone = add_device(app, "user-3", form="phone", browser="Safari", system="iPhone")
+    phone = add_device(app, "user-3", device_type="phone", browser="Safari", system="iPhone")
     rows = walk(lambda after: store.devices(Filter(), sort, after))
     assert sorted(row.id for row in rows) == sorted([*ids, phone])
-    for text in ("form:phone", "browser:safari", "system:iphone", f"device:{phone}", "after:2026-01-01"):
+    for text in ("type:phone", "browser:safari", "system:iphone", f"device:{phone}", "after:2026-01-01"):
         assert [row.id for row in walk(lambda after, text=text: store.devices(search(text), sort, after))] == [phone]  # type: ignore[misc]
     assert len(walk(lambda after: store.devices(search("user:user-3"), sort, after))) == 9
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from flask_corbado_session.model.errors import UnknownSession
+from flask_corbado_session.model.errors import SessionNotFound
 from flask_corbado_session.model.outcome import Active, Ended
-from flask_corbado_session.sessions.presented import Presented
+from flask_corbado_session.sessions.presented import PresentedTokens
 from flask_corbado_session.tokens.ids import new_id
 from tests.support.apps import statements_of
 from tests.support.rules import Rules, heard, presented, rules_on
@@ -21,7 +21,7 @@ def rules(sqlite_url: str) -> Rules:
 
 def start(rules: Rules, user_id: str = "alice", **how: Any) -> tuple[str, str, Any]:
     """A session's id, its device's, and the answer that started it."""
-    started = rules.start(user_id, Presented(**how))
+    started = rules.start(user_id, PresentedTokens(**how))
     session_id = started.short.session_id or ""
     session = rules.store.session(session_id)
     assert session is not None
@@ -62,7 +62,7 @@ def test_all_others_are_revoked_in_one_update(rules: Rules) -> None:
     others = [start(rules)[0] for _ in range(3)]
     bobs, _, _ = start(rules, "bob")
     with statements_of(rules.database.engine) as seen:
-        assert sorted(rules.overview.revoke_user("alice", "revoked", but=mine)) == sorted(others)
+        assert sorted(rules.overview.revoke_user("alice", "revoked", except_session_id=mine)) == sorted(others)
     assert seen.verbs == ["UPDATE"]
     assert alive(rules, mine, bobs, *others) == [True, True, False, False, False]
 
@@ -88,7 +88,7 @@ ACTIONS: list[Any] = [
 @pytest.mark.parametrize("act", ACTIONS)
 def test_another_users_ids_are_unknown(rules: Rules, act: Any) -> None:
     session_id, device_id, _ = start(rules)
-    with heard(rules.sender) as said, pytest.raises(UnknownSession):
+    with heard(rules.sender) as said, pytest.raises(SessionNotFound):
         act(rules.overview, session_id, device_id, "bob")
     assert said == []
     assert alive(rules, session_id) == [True]
@@ -99,14 +99,14 @@ def test_another_users_ids_are_unknown(rules: Rules, act: Any) -> None:
 def test_an_ended_session_of_another_user_is_unknown_too(rules: Rules, act: Any) -> None:
     session_id, device_id, _ = start(rules)
     rules.overview.revoke_user("alice", "revoked")
-    with pytest.raises(UnknownSession):
+    with pytest.raises(SessionNotFound):
         act(rules.overview, session_id, device_id, "bob")
 
 
 @pytest.mark.parametrize("act", ACTIONS)
 def test_an_id_that_nobody_has_is_unknown(rules: Rules, act: Any) -> None:
     start(rules)
-    with pytest.raises(UnknownSession):
+    with pytest.raises(SessionNotFound):
         act(rules.overview, new_id(), new_id(), "alice")
 
 
@@ -115,7 +115,7 @@ def test_an_id_that_nobody_has_is_unknown(rules: Rules, act: Any) -> None:
 )
 @pytest.mark.parametrize("act", ACTIONS)
 def test_what_is_no_id_is_unknown_without_a_statement(rules: Rules, act: Any, bad: str) -> None:
-    with statements_of(rules.database.engine) as seen, pytest.raises(UnknownSession):
+    with statements_of(rules.database.engine) as seen, pytest.raises(SessionNotFound):
         act(rules.overview, bad, bad, "alice")
     assert seen == []
     assert rules.overview.session(bad) is None

@@ -9,7 +9,6 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from flask_corbado_session import NotFound
 from flask_corbado_session.web import problems
 from flask_corbado_session.web.problems import Problem
 from tests.support.apps import make_app
@@ -21,7 +20,7 @@ KINDS: dict[str, tuple[Any, int, str]] = {
     "csrf": (problems.CsrfRejected, 403, "csrf_rejected"),
     "unavailable": (problems.Unavailable, 503, "session_store_unavailable"),
     "logout": (problems.LogoutIncomplete, 503, "logout_incomplete"),
-    "not found": (NotFound, 404, "not_found"),
+    "not found": (problems.SessionNotFoundProblem, 404, "not_found"),
     "bad request": (lambda: problems.BadRequestProblem("no", field="name"), 400, "invalid_request"),
 }
 
@@ -103,7 +102,7 @@ def test_a_503_says_when_to_come_back(app: Flask, name: str) -> None:
 
 
 def test_an_app_may_catch_them_by_status_or_all_at_once(app: Flask) -> None:
-    app.register_error_handler(403, lambda error: (f"mine: {error.problem_code}", 403))
+    app.register_error_handler(403, lambda error: (f"mine: {error.error_code}", 403))
     app.register_error_handler(HTTPException, lambda error: (f"all: {error.code}", error.code))
     client = app.test_client()
     assert [client.get(f"/problem/{name}").text for name in ("csrf", "not found")] == [
@@ -113,7 +112,7 @@ def test_an_app_may_catch_them_by_status_or_all_at_once(app: Flask) -> None:
 
 
 def test_a_problem_is_told_outside_a_request_too() -> None:
-    response = problems.SessionNotFound().get_response()
+    response = problems.SessionNotFoundProblem().get_response()
     assert (response.status_code, response.mimetype) == (404, "application/problem+json")
 
 
@@ -122,7 +121,7 @@ def test_a_problem_is_told_outside_a_request_too() -> None:
 )
 def test_every_problem_has_a_title_and_a_code_of_its_own(kind: type[Problem]) -> None:
     codes = [
-        each.problem_code for each in vars(problems).values() if isinstance(each, type) and issubclass(each, Problem)
+        each.error_code for each in vars(problems).values() if isinstance(each, type) and issubclass(each, Problem)
     ]
-    assert codes.count(kind.problem_code) == 1
-    assert kind is Problem or (kind.title and kind.problem_code.isidentifier() and kind.code)
+    assert codes.count(kind.error_code) == 1
+    assert kind is Problem or (kind.title and kind.error_code.isidentifier() and kind.code)

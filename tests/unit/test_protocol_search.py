@@ -14,11 +14,11 @@ from tests.support.state_search import FRESH, Found, Held, Served, World, child,
 
 NEVER_K = float("inf")
 """No token is opened anew K times: so often an answer would have to be lost without one coming through."""
-IN_ORDER = Limits(w=1, p=4, k=NEVER_K)
+IN_ORDER = Limits(burst_window=1, min_age=4, max_reopens=NEVER_K)
 
 
 def explored(world: World, limits: Limits = IN_ORDER) -> Found:
-    return search(successor_confirmed(limits), world, oldest=limits.p + 1)
+    return search(successor_confirmed(limits), world, oldest=limits.min_age + 1)
 
 
 # ---- what holds
@@ -46,7 +46,7 @@ def test_nor_when_a_failover_loses_two_commits() -> None:
 
 
 def test_nor_on_a_finer_clock() -> None:
-    assert explored(World(2, 2, 1), Limits(w=2, p=7, k=NEVER_K)) == Found(7_638, None)
+    assert explored(World(2, 2, 1), Limits(burst_window=2, min_age=7, max_reopens=NEVER_K)) == Found(7_638, None)
 
 
 @pytest.mark.parametrize("world", [
@@ -57,7 +57,7 @@ def test_nor_on_a_finer_clock() -> None:
 ])  # fmt: skip
 def test_while_short_sessions_serve_neither_a_failover_in_the_middle_nor_k_lost_answers_do_harm(world: World) -> None:
     """If all delays together are less than half of the short lifetime."""
-    assert explored(world, Limits(w=1, p=4, k=1)).way is None
+    assert explored(world, Limits(burst_window=1, min_age=4, max_reopens=1)).way is None
 
 
 @given(
@@ -66,7 +66,7 @@ def test_while_short_sessions_serve_neither_a_failover_in_the_middle_nor_k_lost_
     st.lists(st.integers(-200_000, 200_000), min_size=2),
 )
 def test_what_the_clock_says_never_decides_whether_it_is_theft(row: Row, t: Token, clocks: list[int]) -> None:
-    assert len({kind(row, t, now) == "theft" for now in clocks}) == 1
+    assert len({kind(row, t, now) == "reuse" for now in clocks}) == 1
 
 
 # ---- the search can fail: conditions broken on purpose
@@ -80,10 +80,10 @@ def test_delays_of_more_than_p_minus_w_come_to_theft(request_delay: int, answer_
 
 
 @pytest.mark.parametrize("limits", [
-    Limits(w=1, p=1, k=NEVER_K),  # P = W: a child is used while its sisters are on their way
-    Limits(w=1, p=0, k=NEVER_K),
-    Limits(w=1, p=4, k=0),  # a parent used again does not hold its children back
-    Limits(w=4, p=4, k=NEVER_K),
+    Limits(burst_window=1, min_age=1, max_reopens=NEVER_K),  # MIN_AGE = BURST_WINDOW
+    Limits(burst_window=1, min_age=0, max_reopens=NEVER_K),
+    Limits(burst_window=1, min_age=4, max_reopens=0),  # a parent used again does not hold its children back
+    Limits(burst_window=4, min_age=4, max_reopens=NEVER_K),
 ])  # fmt: skip
 def test_other_constants_come_to_theft(limits: Limits) -> None:
     assert explored(World(0, 1), limits).way is not None
@@ -91,7 +91,7 @@ def test_other_constants_come_to_theft(limits: Limits) -> None:
 
 def test_short_sessions_refused_and_k_answers_lost_one_after_the_other_come_to_theft() -> None:
     """What the protocol does not promise: the ninth child of one token has sisters that it does not wait for."""
-    way = explored(World(1, 2), Limits(w=1, p=4, k=8)).way
+    way = explored(World(1, 2), Limits(burst_window=1, min_age=4, max_reopens=8)).way
     assert way is not None
     assert way.count("lose an answer, or crash after the commit") >= 8
 
@@ -108,24 +108,24 @@ def test_while_short_sessions_serve_delays_of_more_than_half_of_one_come_to_thef
 
 
 def strict_single_use(row: Held, t: Token) -> Served:
-    return (Held(0, (FRESH,)), child(t)) if (t.ident,) == row.known else (row, "theft")
+    return (Held(0, (FRESH,)), child(t)) if (t.hash,) == row.known else (row, "reuse")
 
 
 def previous_good_and_displaced_child_dies(row: Held, t: Token) -> Served:
     """SuperTokens from 12.1: for 30 s the token before the current one may ask again, and gets another child."""
     current, previous = row.known
-    if t.ident == current:
-        return Held(0, (FRESH, t.ident)), child(t)
-    if t.ident == previous and row.age <= 3:
-        return row._replace(known=(FRESH, t.ident)), child(t)
-    return row, "theft"
+    if t.hash == current:
+        return Held(0, (FRESH, t.hash)), child(t)
+    if t.hash == previous and row.age <= 3:
+        return row._replace(known=(FRESH, t.hash)), child(t)
+    return row, "reuse"
 
 
 def losers_get_a_short_session_only(row: Held, t: Token) -> Served:
     current, previous = row.known
-    if t.ident == current:
-        return Held(0, (FRESH, t.ident)), child(t)
-    return row, None if t.ident == previous and row.age <= 3 else "theft"
+    if t.hash == current:
+        return Held(0, (FRESH, t.hash)), child(t)
+    return row, None if t.hash == previous and row.age <= 3 else "reuse"
 
 
 def test_strict_single_use_comes_to_theft_by_two_parallel_requests() -> None:

@@ -80,7 +80,7 @@ def test_every_signal_tells_the_right_facts(app: Flask, clock: MovingClock) -> N
     assert facts["session-started"]["user_id"] == facts["device-added"]["user_id"] == "alice"
     assert facts["session-started"]["context"] == facts["device-added"]["context"] == HERE
     assert (facts["session-refreshed"]["kind"], facts["session-refreshed"]["context"]) == ("promote", HERE)
-    assert (facts["session-reuse-detected"]["context"], facts["session-reuse-detected"]["other"]) == (HERE, HERE)
+    assert (facts["session-reuse-detected"]["context"], facts["session-reuse-detected"]["previous"]) == (HERE, HERE)
     assert (facts["session-revoked"]["user_id"], facts["session-revoked"]["reason"]) == ("alice", "revoked")
     assert len(facts["session-revoked"]["session_ids"]) == 1
     assert facts["session-ended"]["reason"] == "signed_out"
@@ -97,7 +97,7 @@ def test_a_reopened_session_tells_of_both_who_held_it(app: Flask, clock: MovingC
         thief.get("/protected", environ_overrides={"REMOTE_ADDR": "203.0.113.9", "HTTP_USER_AGENT": "Thief/1.0"})
     ((name, facts),) = said
     assert (name, facts["kind"]) == ("session-refreshed", "reopen")
-    assert (facts["context"], facts["other"]) == (Context("203.0.113.9", "Thief/1.0"), HERE)
+    assert (facts["context"], facts["previous"]) == (Context("203.0.113.9", "Thief/1.0"), HERE)
 
 
 def test_the_sender_is_the_app(app: Flask) -> None:

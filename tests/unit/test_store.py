@@ -68,7 +68,7 @@ def test_a_session_is_read_back_as_it_was_added(rules: Rules) -> None:
     assert (found.session_id, found.user_id, found.device_id) == (new.session_id, "alice", new.device_id)
     assert (found.created_at, found.expires_at) == (NOON, from_ms(NOW + 30 * DAY))
     assert (found.amr, found.persistent, found.ip, found.user_agent) == (("pwd", "otp"), True, "192.0.2.1", "Firefox")
-    assert (found.ended_at, found.end_reason, found.other) == (None, None, None)
+    assert (found.ended_at, found.end_reason, found.previous) == (None, None, None)
 
 
 def test_a_device_is_found_again_by_its_cookie(rules: Rules) -> None:
@@ -150,8 +150,8 @@ def test_a_session_is_alive_until_it_is_idle_or_runs_out(rules: Rules, changes: 
 def test_the_least_recently_seen_sessions_are_surplus(rules: Rules) -> None:
     ids = [add_session(rules, created_at=NOW + number) for number in range(5)]
     add_session(rules, "bob", created_at=NOW - 1)
-    assert sorted(rules.store.end_surplus("alice", 3, NOW + 10)) == sorted(ids[:2])
-    assert rules.store.end_surplus("alice", 3, NOW + 10) == []
+    assert sorted(rules.store.enforce_session_limit("alice", 3, NOW + 10)) == sorted(ids[:2])
+    assert rules.store.enforce_session_limit("alice", 3, NOW + 10) == []
 
 
 def test_ended_ids_are_given_from_a_time_on(rules: Rules) -> None:
@@ -226,14 +226,14 @@ def test_old_sessions_are_forgotten_in_batches(rules: Rules) -> None:
     row = rules.database.run(lambda c: c.execute(select(rules.tables.session)).mappings().one())
     rows = [{**row, "id": new_id(), "ended_at": NOW - 1} for _ in range(501)]
     rules.database.run(lambda c: c.execute(insert(rules.tables.session), rows))
-    assert [rules.store.forget_sessions(NOW) for _ in range(3)] == [500, 1, 0]
+    assert [rules.store.delete_old_sessions(NOW) for _ in range(3)] == [500, 1, 0]
     assert count(rules, rules.tables.session) == 1
 
 
 def test_what_ran_out_unended_is_forgotten_too(rules: Rules) -> None:
     add_session(rules, expires_at=NOW - 1)
     kept = add_session(rules, expires_at=NOW)
-    assert rules.store.forget_sessions(NOW) == 1
+    assert rules.store.delete_old_sessions(NOW) == 1
     assert rules.store.session(kept) is not None
 
 
@@ -242,7 +242,7 @@ def test_a_device_is_forgotten_when_no_session_is_left_of_it(rules: Rules) -> No
     add_session(rules, device_id=used)
     unused = add_device(rules, cookie_hash=b"u" * 32)
     young = add_device(rules, cookie_hash=b"y" * 32, at=NOW + 1)
-    assert rules.store.forget_devices(NOW + 1) == 1
+    assert rules.store.delete_old_devices(NOW + 1) == 1
     exists = [rules.store.device_exists(each, "alice") for each in (used, unused, young)]
     assert exists == [True, False, True]
 
@@ -266,9 +266,9 @@ def test_live_sessions_are_counted(rules: Rules) -> None:
         lambda store: store.changes_since(NOW),
         lambda store: store.is_alive("a" * 30, NOW),
         lambda store: store.rename_device("a" * 30, "alice", None),
-        lambda store: store.forget_sessions(NOW),
+        lambda store: store.delete_old_sessions(NOW),
         lambda store: store.stats(NOW, NOW)["live_sessions"],
-        lambda store: store.end_surplus("alice", 1, NOW),
+        lambda store: store.enforce_session_limit("alice", 1, NOW),
         lambda store: store.find_or_add_device("alice", HASH, None, lambda: describe(None), NOW),
     ],
 )

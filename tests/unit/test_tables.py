@@ -32,7 +32,7 @@ def test_their_names_are_their_own_whatever_the_apps_convention(convention: dict
     assert names == {
         "ix_corbado_session_user_id_ended_at_expires_at",
         "ix_corbado_session_ended_at",
-        "ix_corbado_session_short_after",
+        "ix_corbado_session_short_not_before",
         "ix_corbado_session_created_at",
         "ix_corbado_session_expires_at",
         "ix_corbado_session_device_id",
@@ -49,7 +49,8 @@ def test_their_names_are_their_own_whatever_the_apps_convention(convention: dict
 def test_the_columns_of_rotation_are_those_of_the_protocol() -> None:
     columns = set(tables_in(MetaData()).session.columns.keys())
     assert columns >= {
-        "id", "user_id", "secret_hash", "gen", "cur", "at", "win", "created_at", "last_seen_at", "idle_expires_at",
+        "id", "user_id", "secret_hash", "generation", "token_hash", "rotated_at", "reopened", "created_at",
+        "last_seen_at", "idle_expires_at",
         "expires_at", "ended_at", "end_reason", "device_id", "persistent", "claims", "auth_time", "amr", "ip",
         "user_agent",
     }  # fmt: skip
@@ -91,7 +92,7 @@ def test_what_is_made_in_the_database_is_what_was_declared(database_url: str) ->
 @pytest.mark.parametrize(
     ("condition", "index"),
     [
-        ("short_after > 1 AND ended_at IS NULL", "ix_corbado_session_short_after"),
+        ("short_not_before > 1 AND ended_at IS NULL", "ix_corbado_session_short_not_before"),
         ("ended_at > 1", "ix_corbado_session_ended_at"),
         ("device_id = 'd' AND ended_at IS NULL", "ix_corbado_session_device_id"),
         ("id IN ('a', 'b', 'c') AND ended_at IS NULL", "sqlite_autoindex_corbado_session_1"),

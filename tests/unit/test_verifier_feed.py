@@ -48,7 +48,7 @@ class Feed:
     """What the issuer's feed says: the ids that ended, and when (in its own time)."""
 
     def __init__(self, issuer: Issuer) -> None:
-        self.issuer, self.ended, self.renewed = issuer, dict[str, int](), dict[str, int]()
+        self.issuer, self.ended, self.not_before = issuer, dict[str, int](), dict[str, int]()
         self.now, self.page, self.asked = NOW, 10_000, list[int]()
         issuer.answers[FEED] = self.answer
 
@@ -57,9 +57,14 @@ class Feed:
         self.asked.append(since)
         listed = sorted((at, session_id) for session_id, at in self.ended.items() if at > since)
         ended, more = listed[: self.page], len(listed) > self.page
-        renewed = {session_id: at for session_id, at in self.renewed.items() if at > since}
+        not_before = {session_id: at for session_id, at in self.not_before.items() if at > since}
         until = ended[-1][0] if more else self.now
-        told = {"ended": [session_id for _, session_id in ended], "renewed": renewed, "until": until, "more": more}
+        told = {
+            "ended": [session_id for _, session_id in ended],
+            "not_before": not_before,
+            "until": until,
+            "more": more,
+        }
         document(told)(request)
 
 
@@ -123,7 +128,7 @@ def test_a_token_made_before_its_claims_changed_is_to_be_refreshed(
     verdict: Verdict, feed: Feed, clock: MovingClock
 ) -> None:
     assert verdict() == "alice"
-    feed.renewed[SESSION] = NOW + 500
+    feed.not_before[SESSION] = NOW + 500
     clock.move(seconds=1)
     assert verdict() == "expired"
 
@@ -200,8 +205,8 @@ FAILURES: dict[str, Answer] = {
     "until of a float": document({"ended": [], "until": 1.5}),
     "until true": document({"ended": [], "until": True}),
     "ids of numbers": document({"ended": [1], "until": 1}),
-    "renewed of a list": document({"ended": [], "renewed": [SESSION], "until": 1}),
-    "renewed at a text": document({"ended": [], "renewed": {SESSION: "1"}, "until": 1}),
+    "not_before of a list": document({"ended": [], "not_before": [SESSION], "until": 1}),
+    "not_before at a text": document({"ended": [], "not_before": {SESSION: "1"}, "until": 1}),
 }
 
 

@@ -168,9 +168,9 @@ def test_a_place_is_what_the_app_says_and_none_when_it_fails(sqlite_url: str, ca
     places = {"192.0.2.1": "Switzerland"}
     with app.app_context():
         assert words.place("192.0.2.1") is None
-        sessions.locate_ip(places.__getitem__)
+        sessions.ip_locator(places.__getitem__)
         assert words.place("192.0.2.1") == "Switzerland"
         assert words.place(None) is None
         with caplog.at_level(logging.ERROR):
             assert words.place("203.0.113.1") is None
-    assert "locate_ip failed" in caplog.text
+    assert "ip_locator failed" in caplog.text
