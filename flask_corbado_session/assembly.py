@@ -1,70 +1,86 @@
-"""Which parts an app is made of: all of them on a database, or those that verify what another host signed."""
+"""Which parts an app is made of: all of them on a database, or those that verify what another host signed.
+
+No Flask in here: tests build the same parts without a request.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-from flask import Flask
-from flask.cli import FlaskGroup
-from flask_sqlalchemy import SQLAlchemy
-
-from .database.engine import Database, is_in_memory
+from .database.cleanup import Cleanup
+from .database.devices import DeviceStore
+from .database.engine import Database
 from .database.rotation import Rotation
-from .database.sessions import Store
-from .database.tables import tables_in
-from .keys.key import SecretKeys, weakness
+from .database.sessions import SessionStore
+from .keys.key import KeyRing, SecretKeys, weakness
 from .keys.ring import KeyFile
 from .model.clock import Clock
 from .model.errors import SettingsError
-from .model.settings import Settings
-from .sessions.hooks import Callbacks, Loaders
-from .sessions.lifecycle import Lifecycle
+from .model.settings import PREFIX, Settings
+from .sessions.ending import Ending
+from .sessions.hooks import Hooks
+from .sessions.minting import Minter
 from .sessions.new_device import DisownLinks
+from .sessions.parts import AppState, DatabaseParts
+from .sessions.refresh import Refresh
 from .sessions.revocation import Revocation
+from .sessions.sign_in import SignIn
+from .tokens.long import DeviceTokenSigner, LongTokenSigner
 from .tokens.short import ShortTokenVerifier
-from .verification.ended import EndedSet
+from .verification.ended import EndedSessionCache, EndedSet
 from .verification.short_sessions import ShortSessionAuthenticator
 from .verification.verifier import ShortSessionVerifier
-from .web.state import AppState, DatabaseParts
-
-log = logging.getLogger("flask_corbado_session")
 
 
 def on_database(
-    app: Flask, db: SQLAlchemy, settings: Settings, callbacks: Callbacks, loaders: Loaders, extension: object
+    settings: Settings,
+    database: Database,
+    *,
+    secret_keys: Sequence[str | bytes],
+    keys: KeyRing | None = None,
+    hooks: Hooks,
+    clock: Clock | None = None,
+    sender: object,
 ) -> AppState:
-    """An app that starts sessions: its keys sign, its rows are asked, its cookies are written."""
-    clock = Clock()
-    secrets = _secret_keys(app)
-    keys = key_ring(app, settings, clock) or SecretKeys(secrets)
-    tables = tables_in(db.metadata)
-    database = Database(lambda: _locate(app, db), db.metadata)
-    store = Store(database, tables)
-    ended = EndedSet(store.changes_since, clock, settings.revocation_interval, settings.short_lifetime)
-    shorts = ShortSessionAuthenticator(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, clock)
-    rotation = Rotation(database, tables, settings.idle_lifetime)
-    disowning = DisownLinks(secrets, clock, store, ended, app)
-    lifecycle = Lifecycle(settings, clock, keys, secrets, shorts, store, rotation, disowning, loaders, app)
-    rows = DatabaseParts(database, lifecycle, Revocation(settings, clock, store, ended, app), disowning)
-    return AppState(settings, clock, keys, shorts, callbacks, rows, reads_cookies=True, extension=extension)
+    """The parts of an app that starts sessions. Without ``keys``, ``SECRET_KEY`` signs. ``sender`` sends the signals."""
+    clock, keys = clock or Clock(), keys or SecretKeys(secret_keys)
+    sessions, long_tokens = SessionStore(database), LongTokenSigner(secret_keys)
+    devices = DeviceStore(database, sessions)
+    ended = EndedSet(sessions.changes_since, clock, settings.revocation_interval, settings.short_lifetime)
+    verifier = ShortTokenVerifier(keys, settings.issuer, settings.audience)
+    short_sessions = ShortSessionAuthenticator(verifier, ended, clock)
+    minter, ended_cache = Minter(settings, keys), EndedSessionCache(clock)
+    rotation = Rotation(database, settings.idle_lifetime)
+    disown_links = DisownLinks(secret_keys, clock, devices, ended, sender)
+    ending = Ending(clock, long_tokens, short_sessions, sessions, ended_cache, sender)
+    device_tokens = DeviceTokenSigner(secret_keys)
+    parts = DatabaseParts(
+        database,
+        SignIn(
+            settings, clock, minter, long_tokens, device_tokens, sessions, devices, ending, disown_links, hooks, sender
+        ),
+        Refresh(settings, clock, minter, long_tokens, short_sessions, rotation, ended_cache, ending, hooks, sender),
+        ending,
+        Revocation(settings, clock, sessions, devices, Cleanup(database), ended, sender),
+        disown_links,
+    )
+    return AppState(settings, clock, keys, secret_keys, short_sessions, hooks, parts, reads_cookies=True)
 
 
-def verifying(app: Flask, settings: Settings, callbacks: Callbacks, extension: object) -> AppState:
-    """An app without a database: it verifies the issuer's short sessions, which come as bearer.
+def verifying(settings: Settings, config: Mapping[str, Any], *, hooks: Hooks, clock: Clock | None = None) -> AppState:
+    """The parts of an app without a database: it verifies the issuer's short sessions, which come as bearer.
 
     Cookies are read only where the app says which: by ``SHORT_COOKIE``, or by the ``COOKIE_DOMAIN`` it shares.
     """
     for name in ("ISSUER", "JWKS_URL"):
-        if not app.config.get(f"CORBADO_SESSION_{name}"):
+        if not config.get(PREFIX + name):
             raise SettingsError(
-                f"CORBADO_SESSION_{name} must be set where CorbadoSession() has no db: whose "
+                f"{PREFIX}{name} must be set where CorbadoSession() has no db: whose "
                 "sessions they are, and where the public keys stand; an app that starts sessions has CorbadoSession(db)"
             )
-    clock = Clock()
+    clock = clock or Clock()
     verifier = ShortSessionVerifier(
         issuer=settings.issuer,
         jwks_url=settings.jwks_url or "",
@@ -73,68 +89,37 @@ def verifying(app: Flask, settings: Settings, callbacks: Callbacks, extension: o
         revocation_interval=settings.revocation_interval,
         clock=clock,
     )
-    reads_cookies = bool(app.config.get("CORBADO_SESSION_SHORT_COOKIE") or settings.cookie_domain)
-    return AppState(
-        settings,
-        clock,
-        verifier.keys,
-        verifier.short_sessions,
-        callbacks,
-        None,
-        reads_cookies=reads_cookies,
-        extension=extension,
-    )
+    reads_cookies = bool(config.get(f"{PREFIX}SHORT_COOKIE") or settings.cookie_domain)
+    return AppState(settings, clock, verifier.keys, (), verifier.short_sessions, hooks, None, reads_cookies)
 
 
-def _secret_keys(app: Flask) -> list[str | bytes]:
-    """``SECRET_KEY`` first, then the fallbacks; a weak one stops an app that is neither debugged nor tested."""
-    secret = app.config.get("SECRET_KEY")
-    weak = weakness(secret)
-    is_key = isinstance(secret, (str, bytes)) and secret
-    if weak is not None and (not is_key or not (app.debug or app.testing)):
-        raise SettingsError(
-            f"SECRET_KEY {weak}; make one with `python -c 'import secrets; print(secrets.token_hex())'` "
-            "and keep it out of the source"
-        )
-    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
-    if not isinstance(fallbacks, (list, tuple)) or not all(
-        isinstance(each, (str, bytes)) and each for each in fallbacks
-    ):
-        # one text would be taken for a list of its letters, each of them a key that anybody can guess
-        raise SettingsError("SECRET_KEY_FALLBACKS must be a list of former SECRET_KEYs, or None")
-    if any(map(weakness, fallbacks)) and not (app.debug or app.testing):
-        raise SettingsError("SECRET_KEY_FALLBACKS holds a key that anybody can guess: remove it")
-    return [secret, *fallbacks]
+def key_ring(settings: Settings, folder: str, clock: Clock, *, load: bool) -> KeyFile | None:
+    """The ring of ``CORBADO_SESSION_KEYS_FILE``, or None without one. A relative path begins at ``folder``.
 
-
-def _locate(app: Flask, db: SQLAlchemy) -> tuple[Any, Mapping[str, Any]]:
-    """The URL and options of the app's default engine."""
-    if "sqlalchemy" not in app.extensions:
-        raise RuntimeError("the app's Flask-SQLAlchemy is not set up: call db.init_app(app)")
-    with app.app_context():
-        url = db.engine.url
-    if is_in_memory(url) and not app.testing:
-        log.warning(
-            "the database is in memory: the long sessions are kept in one of their own and end with the process"
-        )
-    return url, app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
-
-
-def key_ring(app: Flask, settings: Settings, clock: Clock) -> KeyFile | None:
-    """The ring of ``CORBADO_SESSION_KEYS_FILE``, or None without one. A relative path begins at ``app.instance_path``.
-
-    A server does not start on a file that is missing or broken (:class:`KeyFileError`). A command of the app does, and
-    reads it when it first needs a key: ``keys generate`` could not make the file otherwise.
+    With ``load`` the file is read at once: :class:`KeyFileError` if it is missing or broken.
     """
     if settings.keys_file is None:
         return None
-    keys = KeyFile(Path(app.instance_path) / settings.keys_file, clock)
-    if not _runs_a_command():
+    keys = KeyFile(Path(folder) / settings.keys_file, clock)
+    if load:
         keys.load()
     return keys
 
 
-def _runs_a_command() -> bool:
-    """Whether Flask makes this app to look for a command in it; ``flask run`` is none of the app's."""
-    context = click.get_current_context(silent=True)
-    return context is not None and isinstance(context.command, FlaskGroup)
+def secret_keys(config: Mapping[str, Any], *, allow_weak: bool) -> list[str | bytes]:
+    """``SECRET_KEY`` first, then ``SECRET_KEY_FALLBACKS``; :class:`SettingsError` for a weak one, unless allowed."""
+    secret: Any = config.get("SECRET_KEY")
+    weak = weakness(secret)
+    is_key = isinstance(secret, (str, bytes)) and secret
+    if weak is not None and (not is_key or not allow_weak):
+        raise SettingsError(
+            f"SECRET_KEY {weak}; make one with `python -c 'import secrets; print(secrets.token_hex())'` "
+            "and keep it out of the source"
+        )
+    fallbacks = config.get("SECRET_KEY_FALLBACKS") or []
+    if not isinstance(fallbacks, (list, tuple)) or not all(isinstance(key, (str, bytes)) and key for key in fallbacks):
+        # a string would be taken for a list of its letters, each of them a key that anyone can guess
+        raise SettingsError("SECRET_KEY_FALLBACKS must be a list of former SECRET_KEYs, or None")
+    if any(map(weakness, fallbacks)) and not allow_weak:
+        raise SettingsError("SECRET_KEY_FALLBACKS holds a key that anyone can guess: remove it")
+    return [secret, *fallbacks]

@@ -1,245 +1,297 @@
-"""CorbadoSession: wires one app's settings, keys, database, routes and commands together."""
+"""CorbadoSession: what an app creates and calls. It registers the parts of an app; everything else is done elsewhere."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Blueprint, Flask, current_app, has_request_context, request, url_for
+from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import URL
 
-from . import assembly as wiring
-from .cli import commands as cli
+from . import assembly
+from .cli import commands
+from .cli.keys import is_running_command
+from .database.engine import Database, is_in_memory
 from .database.tables import tables_in
-from .model.outcome import Refreshed, SignedOut
+from .model.clock import Clock
 from .model.records import Device, EndReason, LongSession, Notice
 from .model.settings import Settings
-from .operators import pages as operator_views
-from .sessions.hooks import Callbacks, Loaders
-from .sessions.new_device import tell
-from .sessions.revocation import Revocation
-from .web import cookies, views
-from .web import text as words
-from .web.current import current_session, current_user, load_user
-from .web.guards import logout_user
-from .web.origin import safe_next
-from .web.problems import SessionNotFoundProblem, Unauthenticated
-from .web.request import (
-    bearer_token,
-    check_origin,
-    current_short,
-    exempt_from_origin_check,
-    found_or_503,
-    presented_tokens,
-    refresh,
-)
-from .web.state import EXTENSION, app_state, current_request_state
+from .model.users import UserId
+from .sessions.hooks import ClaimsLoader
+from .sessions.parts import AppState
+from .web import actions, cookies, text, views
+from .web.actions import ANY_USER, AnyUser
+from .web.current import current_session, current_user
+from .web.hooks import FlaskHooks
+from .web.request import check_origin, exempt_from_origin_check
+from .web.state import EXTENSION, app_state
+
+if TYPE_CHECKING:
+    from .operators.pages import Allow, DisplayNames
+
+__all__ = ["ANY_USER", "AnyUser", "CorbadoSession"]
 
 log = logging.getLogger("flask_corbado_session")
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class AnyUser:
-    """The type of :data:`ANY_USER`."""
-
-    def __repr__(self) -> str:
-        return "ANY_USER"
-
-
-ANY_USER = AnyUser()
-"""Says in so many words that a session or device is to be ended whoever's it is; the reason is then ``operator``."""
+UserLoaderT = TypeVar("UserLoaderT", bound=Callable[[str], Any])
+ClaimsLoaderT = TypeVar("ClaimsLoaderT", bound=ClaimsLoader)
+HandlerT = TypeVar("HandlerT", bound=Callable[[], Any])
+NotifierT = TypeVar("NotifierT", bound=Callable[[Notice], object])
+LocatorT = TypeVar("LocatorT", bound=Callable[[str], "str | None"])
+ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 
 class CorbadoSession:
     """Two sessions that work together, for any number of apps.
 
-    ``db`` is the app's Flask-SQLAlchemy; without one, the app only verifies short sessions.
+    :param db: the app's Flask-SQLAlchemy. Without one, the app only verifies short sessions.
     """
 
     def __init__(self, db: SQLAlchemy | None = None) -> None:
         self._db = db
-        self._callbacks = Callbacks()
+        self._hooks = FlaskHooks()
         if db is not None:
             tables_in(db.metadata)
 
     def init_app(self, app: Flask, db: SQLAlchemy | None = None) -> None:
-        """Read and check the settings, and wire routes, commands and Jinja globals. Touches no database."""
+        """Read and check the settings, and register routes, commands and Jinja globals. Touches no database.
+
+        :param app: the app.
+        :param db: the app's Flask-SQLAlchemy, if the constructor was given none.
+        :raises SettingsError: names a ``CORBADO_SESSION_*`` setting, or a ``SECRET_KEY``, that can't be used.
+        """
         db = db or self._db
         settings = Settings.from_config(app.config)
         if db is None:
-            state = wiring.verifying(app, settings, self._callbacks, self)
+            state = assembly.verifying(settings, app.config, hooks=self._hooks)
         else:
-            loaders = Loaders(self._user_exists, self._claims, self._notify)
-            state = wiring.on_database(app, db, settings, self._callbacks, loaders, self)
+            state = self._on_database(app, db, settings)
         app.extensions[EXTENSION] = state
         app.wsgi_app = cookies.wrap(app.wsgi_app, state)  # type: ignore[method-assign, assignment]
-        app.register_blueprint(views.blueprint(state))
-        app.cli.add_command(cli.group)
+        app.register_blueprint(_routes(state))
+        app.cli.add_command(commands.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
-        words.add_to(app.jinja_env)
+        text.add_to(app.jinja_env)
         if state.reads_cookies and not settings.cookie_secure and not app.debug and not app.testing:
             log.warning(
                 "CORBADO_SESSION_COOKIE_SECURE is False: cookies travel in the clear; fine for development only"
             )
 
-    # ---- what the app is asked
+    def _on_database(self, app: Flask, db: SQLAlchemy, settings: Settings) -> AppState:
+        clock = Clock()
+        secret_keys = assembly.secret_keys(app.config, allow_weak=app.debug or app.testing)
+        # a server does not start on a key file that is missing or broken; a command, `keys generate` say, does
+        keys = assembly.key_ring(settings, app.instance_path, clock, load=not is_running_command())
+        return assembly.on_database(
+            settings,
+            Database(lambda: _locate(app, db), db.metadata),
+            secret_keys=secret_keys,
+            keys=keys,
+            hooks=self._hooks,
+            clock=clock,
+            sender=app,
+        )
 
-    def user_loader(self, loader: F) -> F:
-        """Register ``loader(user_id)``; None from it (deleted, disabled) ends the session as ``user_disabled``."""
-        self._callbacks.user_loader = loader
+    # ---- what the app registers
+
+    def user_loader(self, loader: UserLoaderT) -> UserLoaderT:
+        """Register the function that loads a user.
+
+        It is asked at each refresh, and when ``current_user`` is first touched in a request.
+
+        :param loader: called with the user id; returns the user. None (deleted, disabled) ends the session as
+            ``user_disabled``.
+        :returns: the loader, so that this works as a decorator.
+        """
+        self._hooks.user_loader = loader
         return loader
 
-    def claims_loader(self, loader: F) -> F:
-        """Register ``loader(user_id)``, a mapping of JSON claims, asked at start and at each refresh."""
-        self._callbacks.claims_loader = loader
+    def claims_loader(self, loader: ClaimsLoaderT) -> ClaimsLoaderT:
+        """Register the function that says which claims a user's short sessions hold.
+
+        It is asked before a sign-in writes anything, and at each refresh.
+
+        :param loader: called with the user id; returns a mapping of JSON values, or None.
+        :returns: the loader, so that this works as a decorator.
+        """
+        self._hooks.claims_loader = loader
         return loader
 
-    def unauthorized_handler(self, handler: F) -> F:
-        """Register ``handler()``, whose return value a protected view answers to nobody."""
-        self._callbacks.unauthorized_handler = handler
+    def unauthorized_handler(self, handler: HandlerT) -> HandlerT:
+        """Register the function whose return value a protected view answers to an unauthenticated request.
+
+        :param handler: called without arguments; when it returns None the usual response is sent.
+        :returns: the handler, so that this works as a decorator.
+        """
+        self._hooks.unauthorized_handler = handler
         return handler
 
-    def csrf_exempt(self, view: F) -> F:
-        """Spare a view the origin check: one that verifies an identity provider's answer for itself."""
-        marked: F = exempt_from_origin_check(view)
-        return marked
+    def notifier(self, notifier: NotifierT) -> NotifierT:
+        """Register the function that mails a :class:`Notice` to its user: a new device, a copied session.
 
-    def notifier(self, notifier: F) -> F:
-        """Register ``notifier(notice)``, which mails a :class:`Notice` to its user: a new device, a copied session."""
-        self._callbacks.notifier = notifier
+        :param notifier: called with the notice, after the commit. What it raises is logged and undoes nothing.
+        :returns: the notifier, so that this works as a decorator.
+        """
+        self._hooks.notifier = notifier
         return notifier
 
-    def ip_locator(self, locator: F) -> F:
-        """Register ``locator(ip)``, an approximate place in words or None, for the devices page."""
-        self._callbacks.ip_locator = locator
+    def ip_locator(self, locator: LocatorT) -> LocatorT:
+        """Register the function that says where an IP address is, for the devices page.
+
+        :param locator: called with the address; returns an approximate place in words, or None.
+        :returns: the locator, so that this works as a decorator.
+        """
+        self._hooks.ip_locator = locator
         return locator
 
-    def _notify(self, notice: Notice, link: str | None) -> None:
-        if link is not None and app_state().settings.url_prefix is not None:
-            notice = replace(notice, report_path=url_for(f"{EXTENSION}.disown", token=link))
-        tell(self._callbacks.notifier, notice)
+    def csrf_exempt(self, view: ViewT) -> ViewT:
+        """Spare a view the origin check, because it verifies an identity provider's answer for itself.
 
-    def _user_exists(self, user_id: str) -> bool:
-        return self._callbacks.user_loader is None or load_user(user_id) is not None
+        :param view: the view.
+        :returns: the view, so that this works as a decorator.
+        """
+        marked: ViewT = exempt_from_origin_check(view)
+        return marked
 
-    def _claims(self, user_id: str) -> Mapping[str, Any]:
-        loader = self._callbacks.claims_loader
-        return {} if loader is None else (current_app.ensure_sync(loader)(user_id) or {})
+    # ---- sessions and devices
 
-    # ---- overview and revocation
+    def devices(self, user_id: UserId | None = None) -> list[Device]:
+        """The devices a user is signed in on, each with its live sessions; the current one first.
 
-    def devices(self, user_id: str | None = None) -> list[Device]:
-        """The devices of the signed-in user (or of ``user_id``), each with its live sessions; the current one first."""
-        owner, current = self._owner(user_id), _current_id()
-        return found_or_503(lambda: self._overview.devices(owner, current))
+        :param user_id: whose devices; the signed-in user's by default.
+        :raises SessionNotFound: when nobody is signed in and no user is named.
+        """
+        return actions.list_devices(user_id)
 
-    def history(self, user_id: str | None = None, *, limit: int = 200, offset: int = 0) -> list[LongSession]:
-        """The ended sessions of the signed-in user (or of ``user_id``), the latest first."""
-        owner = self._owner(user_id)
-        return found_or_503(lambda: self._overview.history(owner, limit, offset))
+    def history(self, user_id: UserId | None = None, *, limit: int = 200, offset: int = 0) -> list[LongSession]:
+        """The ended sessions of a user, the latest first.
 
-    def rename_device(self, device_id: str, name: str, *, user_id: str | AnyUser | None = None) -> None:
-        """Name a device of the signed-in user; an empty name gives it its label back."""
-        owner = self._acts_on(user_id)
-        found_or_503(lambda: self._overview.rename_device(device_id, owner, name))
+        :param user_id: whose sessions; the signed-in user's by default.
+        :param limit: how many at most.
+        :param offset: how many to skip.
+        :raises SessionNotFound: when nobody is signed in and no user is named.
+        """
+        return actions.list_history(user_id, limit=limit, offset=offset)
 
-    def revoke(self, session_id: str, *, user_id: str | AnyUser | None = None) -> None:
-        """End one session, everywhere within a second. NotFound unless it is the signed-in user's, or ``ANY_USER``."""
-        if session_id == _current_id() and user_id is None:
-            logout_user()
-            return
-        owner = self._acts_on(user_id)
-        self._revoked(lambda: self._overview.revoke(session_id, owner, _reason(user_id)))
+    def rename_device(self, device_id: str, name: str, *, user_id: UserId | AnyUser | None = None) -> None:
+        """Name a device.
 
-    def revoke_device(self, device_id: str, *, user_id: str | AnyUser | None = None) -> None:
-        """End every session on a device. NotFound unless it is the signed-in user's, or ``ANY_USER``."""
-        owner = self._acts_on(user_id)
-        self._revoked(lambda: self._overview.revoke_device(device_id, owner, _reason(user_id)))
+        :param device_id: the device.
+        :param name: at most 80 characters; an empty one gives the device its label back.
+        :param user_id: whose device it must be: the signed-in user's by default, anyone's with ``ANY_USER``.
+        :raises SessionNotFound: for a device that is not this user's.
+        """
+        actions.rename_device(device_id, name, user_id)
+
+    def revoke(self, session_id: str, *, user_id: UserId | AnyUser | None = None) -> None:
+        """End one session, everywhere within a second. Does nothing if it has ended already.
+
+        Revoking the current session is signing out.
+
+        :param session_id: the session.
+        :param user_id: whose session it must be: the signed-in user's by default, anyone's with ``ANY_USER``.
+        :raises SessionNotFound: for a session that is not this user's.
+        """
+        actions.revoke(session_id, user_id)
+
+    def revoke_device(self, device_id: str, *, user_id: UserId | AnyUser | None = None) -> None:
+        """End every session on a device, everywhere within a second.
+
+        :param device_id: the device.
+        :param user_id: whose device it must be: the signed-in user's by default, anyone's with ``ANY_USER``.
+        :raises SessionNotFound: for a device that is not this user's.
+        """
+        actions.revoke_device(device_id, user_id)
 
     def revoke_others(self) -> None:
-        """End every session of the signed-in user but this one."""
-        owner, current = self._acts_on(None), _current_id()
-        self._revoked(lambda: self._overview.revoke_user(owner or "", "revoked", except_session_id=current))
+        """End every session of the signed-in user but this one, everywhere within a second.
 
-    def revoke_user(self, user_id: str, reason: EndReason = "operator") -> None:
-        """End every session of a user: disabled, compromised, or asked for by an operator."""
-        self._acts_on(ANY_USER)
-        self._revoked(lambda: self._overview.revoke_user(str(user_id), reason))
+        :raises SessionNotFound: when nobody is signed in.
+        """
+        actions.revoke_others()
 
-    @property
-    def _overview(self) -> Revocation:
-        return app_state().with_database().overview
+    def revoke_user(
+        self, user_id: UserId, reason: EndReason = "operator", *, except_session_id: str | None = None
+    ) -> None:
+        """End every session of a user: disabled, compromised, or asked for by an operator.
 
-    def _owner(self, user_id: str | None) -> str:
-        if user_id is not None:
-            return str(user_id)
-        short = current_short() if has_request_context() else None
-        if short is None:
-            raise SessionNotFoundProblem("Nobody is signed in; name the user with user_id.")
-        return short.user_id
-
-    def _acts_on(self, user_id: str | AnyUser | None) -> str | None:
-        """Whose sessions may be changed; None is anyone's. A change is refused to pages of another origin."""
-        if has_request_context():
-            check_origin(app_state())
-        return None if isinstance(user_id, AnyUser) else self._owner(user_id)
-
-    def _revoked(self, revoke: Callable[[], list[str]]) -> None:
-        ended = found_or_503(revoke)
-        if ended and _current_id() in ended:  # revoking the current session is signing out
-            current_request_state().outcome = SignedOut()
+        :param user_id: the user.
+        :param reason: what the session's history says.
+        :param except_session_id: a session that goes on.
+        """
+        actions.revoke_user(user_id, reason, except_session_id=except_session_id)
 
     def refresh_claims(self) -> None:
-        """Give this browser a short session with the claims of now, in this answer; the others keep theirs."""
-        request_state = current_request_state()
-        if current_short() is None or bearer_token() is not None:
-            raise Unauthenticated("There is no session in this browser whose claims could be refreshed.")
-        check_origin(request_state.state)
-        renewed = refresh(request_state, presented_tokens(request_state))
-        if isinstance(renewed, Refreshed):
-            request_state.outcome = renewed
+        """Give this browser a short session with the claims of now, in this response; other browsers keep theirs.
 
-    def expire_short(self, user_id: str, *, except_session_id: str | None = None) -> None:
-        """Let every browser of a user get a new short session before it is served again: everywhere within a second.
-
-        For claims that must change now. Nobody is signed out; the session whose id is ``but`` keeps what it has.
+        :raises Unauthenticated: when no session came by cookie.
         """
-        found_or_503(lambda: app_state().with_database().lifecycle.expire_short(str(user_id), except_session_id))
+        actions.refresh_claims()
 
-    # ---- operators
+    def expire_short(self, user_id: UserId, *, except_session_id: str | None = None) -> None:
+        """Have every browser of a user get a new short session before it is served again, everywhere within a second.
 
-    def operator_blueprint(
-        self, allow: Callable[[Any], Any], *, names: Callable[[Collection[str]], Mapping[str, str]] | None = None
-    ) -> Blueprint:
+        For claims that must change now. Nobody is signed out.
+
+        :param user_id: the user.
+        :param except_session_id: a session that keeps the short session it has.
+        """
+        actions.expire_short(user_id, except_session_id=except_session_id)
+
+    def operator_blueprint(self, allow: Allow, *, display_names: DisplayNames | None = None) -> Blueprint:
         """The operator pages, for the app to register: every user, device and session, with search and revocation.
 
-        ``allow(user)`` is asked at each request, of ``current_user``; whoever it is false of gets the app's 404.
-        ``names(user_ids)`` says what people are called, once a page; without it they are shown by their ids::
+        ::
 
             operators = sessions.operator_blueprint(allow=lambda user: user.is_admin)
             app.register_blueprint(operators, url_prefix="/operator")
+
+        :param allow: asked at each request, of ``current_user``; whoever it is false of gets the app's 404.
+        :param display_names: called with the user ids on a page; returns what these people are called. Without it
+            they are shown by their ids.
         """
-        return operator_views.OperatorPages(allow, names)
+        from .operators.pages import OperatorPages  # which few apps mount
+
+        return OperatorPages(allow, display_names)
 
     # ---- the request
 
     def check_origin(self) -> None:
-        """Refuse an unsafe request sent by a page of another origin (403). Signing in, out and revoking ask by
-        themselves; a view that writes something *before* it signs somebody in, a new user say, asks first."""
+        """Reject an unsafe request sent by a page of another origin.
+
+        Signing in, out and revoking check by themselves. A view that writes something *before* it signs someone in, a
+        new user say, calls this first.
+
+        :raises CsrfRejected: a 403.
+        """
         check_origin(app_state())
 
     def next_url(self, default: str = "/") -> str:
-        """The ``next`` this request carries if it stays on this origin, else ``default``."""
-        asked = request.values.get("next")
-        return safe_next(asked, app_state().settings.cors_origins) or default
+        """The ``next`` this request carries, if it stays on this origin.
+
+        :param default: what is returned otherwise.
+        """
+        return actions.next_url(default)
 
 
-def _current_id() -> str | None:
-    short = current_short() if has_request_context() else None
-    return None if short is None else short.session_id
+def _routes(state: AppState) -> Blueprint:
+    routes = views.blueprint(state)
+    if state.settings.api_secret is not None and state.parts is not None:
+        from .operators import api  # which few apps mount
+
+        api.add_routes(routes, state)
+    return routes
 
 
-def _reason(user_id: str | AnyUser | None) -> EndReason:
-    return "revoked" if user_id is None else "operator"
+def _locate(app: Flask, db: SQLAlchemy) -> tuple[URL, Mapping[str, Any]]:
+    """The URL and options of the app's default engine."""
+    if "sqlalchemy" not in app.extensions:
+        raise RuntimeError("the app's Flask-SQLAlchemy is not set up: call db.init_app(app)")
+    with app.app_context():
+        url = db.engine.url
+    if is_in_memory(url) and not app.testing:
+        log.warning(
+            "the database is in memory: the long sessions are kept in one of their own and end with the process"
+        )
+    return url, app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}

@@ -17,9 +17,10 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
+from .sessions.parts import AppState
 from .web.cookies import set_cookies
 from .web.guards import login_user
-from .web.state import EXTENSION, AppState, current_request_state
+from .web.state import EXTENSION, current_request_state
 
 
 class MovingClock:

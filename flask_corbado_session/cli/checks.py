@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flask import current_app
 
@@ -18,18 +18,19 @@ def risky_settings() -> list[str]:
     """A line for each risk of the current app."""
     state = app_state()
     risks = list(_cookie_risks(state.settings)) + list(key_risks())
-    if state.rows is not None:
-        risks = list(_secret_risks()) + risks + list(_view_risks(state.settings))
+    if state.parts is not None:
+        risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings))
     if current_app.debug:
         risks.append("the app runs in debug mode: never do that where others can reach it")
     return risks
 
 
-def _secret_risks() -> Iterator[str]:
-    weak = weakness(current_app.config.get("SECRET_KEY"))
+def _secret_risks(secret_keys: Sequence[str | bytes]) -> Iterator[str]:
+    secret_key, *fallbacks = secret_keys
+    weak = weakness(secret_key)
     if weak is not None:
         yield f"SECRET_KEY {weak}: make one with `python -c 'import secrets; print(secrets.token_hex())'`"
-    for fallback in current_app.config.get("SECRET_KEY_FALLBACKS") or []:
+    for fallback in fallbacks:
         weak = weakness(fallback)
         if weak is not None:
             yield f"a key of SECRET_KEY_FALLBACKS {weak}: remove it"

@@ -11,7 +11,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from ..model.errors import SessionNotFound, StoreUnavailable, TablesMissing
 from ..model.records import LongSession
-from ..model.text import cut
+from ..model.text import printable
 from ..model.users import USER_ID_LENGTH
 from ..web.state import app_state
 from .checks import risky_settings
@@ -39,7 +39,7 @@ def init_db() -> None:
 @with_appcontext
 def list_sessions(user_id: str | None, limit: int, as_json: bool) -> None:
     """Who is signed in where: the live sessions of a user, or those that started last."""
-    sessions = _ask(lambda: app_state().with_database().overview.live_sessions(user_id, limit))
+    sessions = _ask(lambda: app_state().with_database().revocation.live_sessions(user_id, limit))
     if as_json:
         click.echo(jsonlib.dumps([_as_json(session) for session in sessions], indent=2))
     elif not sessions:
@@ -58,7 +58,7 @@ def revoke(session_id: str | None, device_id: str | None, user_id: str | None, a
     """End one session, a device's, or a user's; everywhere within a second."""
     if sum(each is not None for each in (session_id, device_id, user_id)) != 1:
         raise click.UsageError("name one of --session, --device and --user")
-    overview = app_state().with_database().overview
+    overview = app_state().with_database().revocation
     if session_id is not None:
         ended = _ask(lambda: overview.revoke(session_id, None, "operator"))
     elif device_id is not None:
@@ -75,7 +75,7 @@ def revoke(session_id: str | None, device_id: str | None, user_id: str | None, a
 def cleanup(as_json: bool) -> None:
     """Delete what ended longer than CORBADO_SESSION_RETENTION ago, in short batches that nobody waits for."""
     total = 0
-    batches = app_state().with_database().overview.forget()
+    batches = app_state().with_database().revocation.delete_old()
     while (forgotten := _ask(lambda: next(batches, None))) is not None:
         total += forgotten
         if not as_json:
@@ -90,7 +90,7 @@ def cleanup(as_json: bool) -> None:
 @with_appcontext
 def stats(as_json: bool) -> None:
     """How many sessions serve, for how many users and devices, and how those of the last day ended."""
-    counted = _ask(app_state().with_database().overview.stats)
+    counted = _ask(app_state().with_database().revocation.stats)
     if as_json:
         click.echo(jsonlib.dumps(counted, indent=2))
         return
@@ -131,7 +131,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
 
 def _row(session: LongSession) -> tuple[str, ...]:
     times = (f"{at:%Y-%m-%d %H:%M}" for at in (session.created_at, session.last_seen_at))
-    user_id = cut(session.user_id, USER_ID_LENGTH) or "-"  # a user id may be a stranger's text
+    user_id = printable(session.user_id, USER_ID_LENGTH) or "-"  # a user id may be a stranger's text
     return session.session_id, user_id, session.device_title, *times, session.ip or "-"
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
 from ..model.errors import ConstraintViolated, StoreUnavailable, TablesMissing
-from .tables import SESSION
+from .tables import SESSION, tables_in
 
 T = TypeVar("T")
 STALE_WINDOW = 0.5
@@ -42,10 +42,11 @@ class Database:
     def __init__(self, locate: Callable[[], tuple[URL, Mapping[str, Any]]], metadata: MetaData) -> None:
         self._locate = locate
         self.metadata = metadata
+        self.tables = tables_in(metadata)
         self._engine: Engine | None = None
         self._lock = threading.Lock()
-        self._impatient = threading.local()
-        """``until`` when the thread that waited in vain does not wait again."""
+        self._gave_up = threading.local()
+        """``until`` when a thread that waited in vain does not wait again."""
 
     @property
     def engine(self) -> Engine:
@@ -58,7 +59,7 @@ class Database:
 
     def begin_request(self) -> None:
         """What this thread does next is a request of its own, and may wait anew."""
-        self._impatient.until = 0.0
+        self._gave_up.until = 0.0
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a connection in autocommit: each statement is its own short transaction.
@@ -67,14 +68,14 @@ class Database:
         :class:`StoreUnavailable` when the database does not answer.
         """
         started = monotonic()
-        if started < getattr(self._impatient, "until", started):
+        if started < getattr(self._gave_up, "until", started):
             raise StoreUnavailable("the database did not answer the statement before this one")
         try:
             return self._run(work, started)
         except StoreUnavailable:
             # a request that has waited in vain once does not do so again with its next statement
             if monotonic() - started > STALE_WINDOW:
-                self._impatient.until = monotonic() + STALE_WINDOW
+                self._gave_up.until = monotonic() + STALE_WINDOW
             raise
 
     def _run(self, work: Callable[[Connection], T], started: float) -> T:
@@ -126,7 +127,7 @@ class Database:
         return [table.name for table in tables]
 
     def _own_tables(self) -> list[Table]:
-        return [table for name, table in self.metadata.tables.items() if name.startswith("corbado_")]
+        return [self.tables.device, self.tables.session, self.tables.operator_action]
 
     def dispose(self) -> None:
         """Close every pooled connection; the next statement opens new ones."""

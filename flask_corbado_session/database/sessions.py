@@ -1,233 +1,196 @@
-"""The rows: devices found or added, sessions added, ended and forgotten. Rotation has a module of its own."""
+"""The session table: sessions are added, ended and listed. Rotation has a module of its own.
+
+Every method raises :class:`StoreUnavailable` when the database does not answer.
+"""
 
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, insert, select, true, union_all, update
 
+from ..model.clock import to_ms
 from ..model.errors import ConstraintViolated, StoreUnavailable
-from ..model.records import Context, EndReason, UserAgentDescription
-from ..tokens.ids import new_id
-from .reading import Reading
-
-_BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class NewSession:
-    """The row of a session about to start; times in milliseconds."""
-
-    session_id: str
-    user_id: str
-    device_id: str
-    secret_hash: bytes = field(repr=False)
-    root: bytes = field(repr=False)
-    persistent: bool
-    claims: Mapping[str, Any]
-    amr: Sequence[str]
-    context: Context
-    created_at: int
-    auth_time: int
-    idle_expires_at: int
-    expires_at: int
+from ..model.records import Changes, EndReason, LongSession, device_label
+from .conditions import is_live
+from .engine import Database
+from .rows import NewSession, long_session
 
 
-class Store(Reading):
-    """Every statement that writes, but those of rotation; it raises as what it reads by does."""
+class SessionStore:
+    """The sessions of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._session = database.tables.session
+        self._device = database.tables.device
 
     # ---- starting
 
-    def find_or_add_device(
-        self,
-        user_id: str,
-        cookie_hash: bytes,
-        user_agent: str | None,
-        describe: Callable[[], UserAgentDescription],
-        now: int,
-    ) -> tuple[str, bool]:
-        """The device of this cookie and user, and whether it was added just now. One statement, two when new."""
-        c = self._device.c
-        wanted = select(c.id).where(c.user_id == user_id, c.cookie_hash == cookie_hash)
-        found = self.database.run(lambda connection: connection.execute(wanted).scalar())
-        if found is not None:
-            return found, False
-        seen, device_id = describe(), new_id()
-        row = {
-            "id": device_id,
-            "user_id": user_id,
-            "cookie_hash": cookie_hash,
-            "user_agent": user_agent,
-            "browser": seen.browser,
-            "system": seen.system,
-            "device_type": seen.device_type,
-            "first_seen_at": now,
-        }
-        try:
-            self.database.run(lambda connection: connection.execute(insert(self._device), row))
-        except ConstraintViolated:  # the same browser signed in twice at once
-            return self.database.run(lambda connection: connection.execute(wanted).scalar_one()), False
-        return device_id, True
-
-    def add_session(self, new: NewSession, superseded: Iterable[str]) -> list[str]:
-        """Insert the row and end those it replaces, together; the ids that were ended by it."""
-        row = _new_row(new)
-        replaced = list(superseded)
+    def add(self, new: NewSession, superseded: Sequence[str]) -> list[str]:
+        """Insert the row and end the sessions it replaces, in one transaction; the ids of those."""
+        row = new.as_row()
 
         def start(connection: Connection) -> list[str]:
             connection.execute(insert(self._session), row)
-            return self._end(connection, self._session.c.id.in_(replaced), "superseded", new.created_at)
+            return self._end(connection, self._session.c.id.in_(superseded), "superseded", new.created_at)
 
         try:
-            if replaced:
-                return self.database.transaction(start)
-            self.database.run(lambda connection: connection.execute(insert(self._session), row))
+            if superseded:
+                return self._database.transaction(start)
+            self._database.run(lambda connection: connection.execute(insert(self._session), row))
         except ConstraintViolated as error:
-            # ids are chance, so a row of this one is ours: its connection was lost after the commit, and it was tried
-            # again; else the device was deleted since it was found
-            if not self.session_exists(self.session_is(new.session_id)):
+            # ids are random, so a row of this id is ours: the connection was lost after the commit, and the work was
+            # done twice. Otherwise the device was deleted since it was found.
+            if not self.exists(new.session_id):
                 raise StoreUnavailable("the device was deleted meanwhile; sign in again") from error
-        return replaced
+        return list(superseded)
 
-    def enforce_session_limit(self, user_id: str, limit: int, now: int) -> list[str]:
-        """End the least recently seen sessions beyond ``limit``. Asked after the insert has been committed, so that of
-        two parallel sign-ins the later one sees both."""
+    def enforce_session_limit(self, user_id: str, limit: int, now: datetime) -> list[str]:
+        """End the least recently seen sessions beyond ``limit``; their ids.
+
+        Called after the insert has been committed, so that of two parallel sign-ins the later one sees both.
+        """
         c = self._session.c
         latest_first = (c.last_seen_at.desc(), c.created_at.desc(), c.id)
-        surplus = select(c.id).where(c.user_id == user_id, self._alive(now)).order_by(*latest_first).offset(limit)
+        surplus = select(c.id).where(c.user_id == user_id, is_live(c, to_ms(now))).order_by(*latest_first).offset(limit)
         # MySQL and SQLite know no OFFSET without LIMIT
-        ids = self.database.run(lambda connection: connection.execute(surplus.limit(10_000)).scalars().all())
-        return self.end(c.id.in_(ids), "limit", now) if ids else []
+        ids = self._database.run(lambda connection: connection.execute(surplus.limit(10_000)).scalars().all())
+        return self.end_sessions(ids, "limit", now) if ids else []
 
-    # ---- ending
+    # ---- ending: each ends the live ones among the sessions it names and returns their ids, in one statement (two on
+    # MySQL, which has no RETURNING)
 
-    def end(self, which: ColumnElement[bool], reason: EndReason, now: int) -> list[str]:
-        """End the live ones among ``which``; the ids that were. One statement (two on MySQL)."""
-        return self.database.run(lambda connection: self._end(connection, which, reason, now))
+    def end_session(
+        self, session_id: str, reason: EndReason, now: datetime, *, user_id: str | None = None
+    ) -> list[str]:
+        """End one session, if it is this user's (or anyone's, without ``user_id``)."""
+        return self._run_end(self._owned(self._session.c.id == session_id, user_id), reason, now)
 
-    def _end(self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: int) -> list[str]:
+    def end_sessions(self, session_ids: Sequence[str], reason: EndReason, now: datetime) -> list[str]:
+        """End these sessions, whoever's they are."""
+        return self._run_end(self._session.c.id.in_(session_ids), reason, now)
+
+    def end_device(self, device_id: str, reason: EndReason, now: datetime, *, user_id: str | None = None) -> list[str]:
+        """End the sessions on a device, if it is this user's (or anyone's)."""
+        return self._run_end(self._owned(self._session.c.device_id == device_id, user_id), reason, now)
+
+    def end_user(
+        self, user_id: str, reason: EndReason, now: datetime, *, except_session_id: str | None = None
+    ) -> list[str]:
+        """End the sessions of a user, but for one."""
+        return self._run_end(self._of_user(user_id, except_session_id), reason, now)
+
+    def end_device_in(self, connection: Connection, device_id: str, reason: EndReason, now: datetime) -> list[str]:
+        """End the sessions on a device as part of a transaction that is under way."""
+        return self._end(connection, self._session.c.device_id == device_id, reason, now)
+
+    def _run_end(self, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
+        return self._database.run(lambda connection: self._end(connection, which, reason, now))
+
+    def _end(self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
         c = self._session.c
-        these = which & c.ended_at.is_(None)
-        change = update(self._session).values(ended_at=now, end_reason=reason)
+        unended = which & c.ended_at.is_(None)
+        end = update(self._session).values(ended_at=to_ms(now), end_reason=reason)
         if connection.dialect.update_returning:
-            return list(connection.execute(change.where(these).returning(c.id)).scalars())
-        ids = list(connection.execute(select(c.id).where(these)).scalars())
+            return list(connection.execute(end.where(unended).returning(c.id)).scalars())
+        ids = list(connection.execute(select(c.id).where(unended)).scalars())
         if ids:
-            connection.execute(change.where(c.id.in_(ids), c.ended_at.is_(None)))
+            connection.execute(end.where(c.id.in_(ids), c.ended_at.is_(None)))
         return ids
 
-    def session_is(self, session_id: str, user_id: str | None = None) -> ColumnElement[bool]:
-        """The session of this id, if it is this user's."""
+    def _owned(self, which: ColumnElement[bool], user_id: str | None) -> ColumnElement[bool]:
+        return which if user_id is None else which & (self._session.c.user_id == user_id)
+
+    def _of_user(self, user_id: str, except_session_id: str | None) -> ColumnElement[bool]:
         c = self._session.c
-        return (c.id == session_id) if user_id is None else (c.id == session_id) & (c.user_id == user_id)
+        whose = c.user_id == user_id
+        return whose if except_session_id is None else whose & (c.id != except_session_id)
 
-    def sessions_are(self, session_ids: Sequence[str]) -> ColumnElement[bool]:
-        """The sessions of these ids, whoever's they are."""
-        return self._session.c.id.in_(session_ids)
+    def invalidate_short(self, user_id: str, now: datetime, *, except_session_id: str | None = None) -> list[str]:
+        """Let no short session of this user made up to now count any more; the ids of the sessions concerned."""
+        c, at = self._session.c, to_ms(now)
+        which = self._of_user(user_id, except_session_id) & is_live(c, at)
 
-    def device_is(self, device_id: str, user_id: str | None = None) -> ColumnElement[bool]:
-        """The sessions on this device, if it is this user's."""
-        c = self._session.c
-        return (c.device_id == device_id) if user_id is None else (c.device_id == device_id) & (c.user_id == user_id)
-
-    def user_is(self, user_id: str, except_session_id: str | None = None) -> ColumnElement[bool]:
-        """The sessions of this user, but for one."""
-        c = self._session.c
-        return (
-            (c.user_id == user_id)
-            if except_session_id is None
-            else (c.user_id == user_id) & (c.id != except_session_id)
-        )
-
-    def expire_short(self, user_id: str, after: int, now: int, except_session_id: str | None = None) -> list[str]:
-        """Let no short session of this user made up to ``after`` count any more; the sessions concerned."""
-        c = self._session.c
-        which = self.user_is(user_id, except_session_id) & self._alive(now)
-
-        def expire(connection: Connection) -> list[str]:
+        def invalidate(connection: Connection) -> list[str]:
             ids = list(connection.execute(select(c.id).where(which)).scalars())
-            connection.execute(update(self._session).where(which).values(short_not_before=after))
+            connection.execute(update(self._session).where(which).values(short_not_before=at))
             return ids
 
-        return self.database.run(expire)
+        return self._database.run(invalidate)
 
-    def rename_device(self, device_id: str, user_id: str | None, name: str | None) -> bool:
-        """Give a device a name, or take it away; whether there is such a device."""
-        c = self._device.c
-        which = c.id == device_id if user_id is None else (c.id == device_id) & (c.user_id == user_id)
-        change = update(self._device).where(which).values(name=name)
-        return self.database.run(lambda connection: connection.execute(change).rowcount) > 0
+    # ---- asking
 
-    def disown_device(self, device_id: str, cookie_hash: bytes, now: int) -> list[str] | None:
-        """Forget the device's cookie and end its sessions, together; None if somebody else has done so."""
-        c = self._device.c
-        forget = update(self._device).where(c.id == device_id, c.cookie_hash == cookie_hash)
+    def exists(self, session_id: str, user_id: str | None = None) -> bool:
+        """Whether there is such a session (of this user), live or ended."""
+        stmt = select(self._session.c.id).where(self._owned(self._session.c.id == session_id, user_id))
+        return self._scalar(stmt) is not None
 
-        def disown(connection: Connection) -> list[str] | None:
-            if not connection.execute(forget.values(cookie_hash=secrets.token_bytes(32))).rowcount:
-                return None
-            return self._end(connection, self._session.c.device_id == device_id, "revoked", now)
-
-        return self.database.transaction(disown)
-
-    # ---- forgetting
-
-    def delete_old_sessions(self, before: int) -> int:
-        """Delete one batch of sessions that ended, or ran out, before ``before``; how many. Short, so that nobody who
-        signs in meanwhile waits for it."""
+    def is_live(self, session_id: str, now: datetime) -> bool:
+        """Whether the row itself says that this session serves: what ``recheck=True`` asks."""
         c = self._session.c
-        old = select(c.id).where((c.ended_at < before) | (c.expires_at < before)).limit(_BATCH)
-        return self._forget(old, self._session)
+        return self._scalar(select(c.id).where(c.id == session_id, is_live(c, to_ms(now)))) is not None
 
-    def delete_old_devices(self, before: int) -> int:
-        """Delete one batch of devices first seen before ``before`` that no session is left of; how many."""
+    def device_id_of(self, session_id: str) -> str | None:
+        """The id of the device a session runs on."""
+        device_id: str | None = self._scalar(select(self._session.c.device_id).where(self._session.c.id == session_id))
+        return device_id
+
+    def changes_since(self, since: int) -> Changes:
+        """The sessions ended or invalidated after ``since`` (milliseconds): one indexed query."""
+        c = self._session.c
+        ended = select(c.id, c.ended_at.label("at"), true().label("is_ended")).where(c.ended_at > since)
+        invalidated = select(c.id, c.short_not_before, false()).where(c.short_not_before > since, c.ended_at.is_(None))
+        rows = self._database.run(lambda connection: connection.execute(union_all(ended, invalidated)).all())
+        return Changes(
+            [(row.id, row.at) for row in rows if row.is_ended], [(row.id, row.at) for row in rows if not row.is_ended]
+        )
+
+    def carried_over(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
+        """What a step-up carries over to the new session: whether it is persistent, and the claims of its sign-in."""
+        stmt = select(self._session.c.persistent, self._session.c.claims).where(self._session.c.id == session_id)
+        row = self._database.run(lambda connection: connection.execute(stmt).one_or_none())
+        return None if row is None else (bool(row.persistent), json.loads(row.claims))
+
+    def session(self, session_id: str) -> LongSession | None:
+        """One session, live or ended."""
+        stmt = select(self._session).where(self._session.c.id == session_id)
+        row = self._database.run(lambda connection: connection.execute(stmt).one_or_none())
+        return None if row is None else long_session(row)
+
+    # ---- lists
+
+    def history(self, user_id: str, limit: int, offset: int) -> list[LongSession]:
+        """The user's sessions that were ended and are not yet deleted, the latest first."""
+        c = self._session.c
+        return self._list(and_(c.user_id == user_id, c.ended_at.is_not(None)), [c.ended_at.desc(), c.id], limit, offset)
+
+    def live_sessions(self, user_id: str | None, now: datetime, limit: int) -> list[LongSession]:
+        """The live sessions (of one user), those that started last first."""
+        c = self._session.c
+        return self._list(
+            self._owned(is_live(c, to_ms(now)), user_id), [c.created_at.desc(), c.id.desc()], limit, offset=0
+        )
+
+    def _list(
+        self, where: ColumnElement[bool], order: Iterable[ColumnElement[Any]], limit: int, offset: int
+    ) -> list[LongSession]:
         d = self._device.c
-        used = select(self._session.c.id).where(self._session.c.device_id == d.id).exists()
-        return self._forget(select(d.id).where(d.first_seen_at < before, ~used).limit(_BATCH), self._device)
+        stmt = (
+            select(self._session, d.name.label("device_name"), d.browser, d.system)
+            .join(self._device, self._session.c.device_id == d.id)
+            .where(where)
+            .order_by(*order)
+            .limit(limit)
+            .offset(offset)
+        )
+        rows = self._database.run(lambda connection: connection.execute(stmt).all())
+        return [
+            long_session(row, device_title=row.device_name or device_label(row.browser, row.system)) for row in rows
+        ]
 
-    def _forget(self, old: Any, table: Any) -> int:
-        def forget(connection: Connection) -> int:
-            ids = connection.execute(old).scalars().all()
-            if ids:
-                connection.execute(delete(table).where(table.c.id.in_(ids)))
-            return len(ids)
-
-        try:
-            return self.database.run(forget)
-        except ConstraintViolated as error:  # a device was signed in on between the two statements
-            raise StoreUnavailable("a device came back to use while it was being deleted; run cleanup again") from error
-
-
-def _new_row(new: NewSession) -> dict[str, Any]:
-    return {
-        "id": new.session_id,
-        "user_id": new.user_id,
-        "device_id": new.device_id,
-        "secret_hash": new.secret_hash,
-        "generation": 0,
-        "token_hash": new.root,
-        "rotated_at": new.created_at,
-        "reopened": 0,
-        "last_step": 0,
-        "created_at": new.created_at,
-        "last_seen_at": new.created_at,
-        "idle_expires_at": new.idle_expires_at,
-        "expires_at": new.expires_at,
-        "persistent": new.persistent,
-        "claims": json.dumps(dict(new.claims)),
-        "auth_time": new.auth_time,
-        "amr": " ".join(new.amr),
-        "ip": new.context.ip,
-        "user_agent": new.context.user_agent,
-    }
+    def _scalar(self, stmt: Select[Any]) -> Any:
+        return self._database.run(lambda connection: connection.execute(stmt.limit(1)).scalar())

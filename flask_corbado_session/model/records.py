@@ -1,4 +1,4 @@
-"""The values that pass between the floors: frozen, without behaviour, without secrets in their repr."""
+"""The values that pass between the rooms: frozen, almost without behaviour, without secrets in their repr."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ EndReason = Literal["signed_out", "revoked", "operator", "reuse", "superseded", 
 GoneReason = EndReason | Literal["expired", "idle", "missing"]
 """Why a long session no longer serves; the last three are computed, never stored."""
 
+SessionState = Literal["live", "ended", "expired", "idle"]
+"""What a session's row amounts to at a time (``database.conditions``)."""
+
 RefreshKind = Literal["promote", "reopen", "rollback", "hold", "reissue"]
 """Which row of PROTOCOL.md's transition served a refresh."""
 
 DeviceType = Literal["desktop", "phone", "tablet", "bot", "other"]
+
+STATES: tuple[SessionState, ...] = ("live", "ended", "expired", "idle")
+DEVICE_NAME_LENGTH = 80
+"""Characters of the name a person gives a device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,8 @@ class Context:
 
 
 class Changes(NamedTuple):
-    """Ids and times (milliseconds) of the sessions that ended, and of those whose short sessions were expired."""
+    """What changed lately: ids with times in milliseconds. Sessions that ended, and sessions whose short tokens made
+    before a time do not count (``not_before``)."""
 
     ended: Sequence[tuple[str, int]] = ()
     not_before: Sequence[tuple[str, int]] = ()
@@ -51,7 +59,7 @@ class ShortSession:
 
 @dataclass(frozen=True, slots=True)
 class LongSession:
-    """A row of ``corbado_session`` as its owner may see it."""
+    """A long session, as its owner and operators may see it: where it runs and until when."""
 
     session_id: str
     user_id: str
@@ -110,12 +118,9 @@ class Device:
         return max((session.last_seen_at for session in self.sessions), default=self.first_seen_at)
 
 
-# ---- the outcome of a request (DESIGN §4): exactly one is kept with it
-
-
 @dataclass(frozen=True, slots=True)
 class UserAgentDescription:
-    """The columns of a device that are read from its user agent."""
+    """What a user agent says of the browser it comes from; kept with the device."""
 
     browser: str
     system: str
@@ -123,27 +128,27 @@ class UserAgentDescription:
 
     @property
     def label(self) -> str:
-        """As the device will be called."""
+        """What the device is called until its owner names it."""
         return device_label(self.browser, self.system)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What happened, for the app to tell its user. Called after the commit; an error in telling is logged, no more."""
+    """A message for the app to send to its user: someone signed in on a new device, or a copied session was used.
+
+    The notifier is called after the commit; what it raises is logged and undoes nothing.
+    """
 
     kind: Literal["new_device", "reuse"]
     user_id: str
     session_id: str
     context: Context
-    """Who signed in; of a reuse, who came with the spent copy."""
+    """Where the sign-in came from; for a reuse, where the copied token came from."""
     previous: Context | None = None
-    """Of a reuse, who was refreshed last."""
+    """For a reuse, where the session was refreshed last."""
     device_id: str = ""
     """The new device."""
     device_label: str = ""
     report_path: str | None = field(default=None, repr=False)
     """The path of a page whose one button ends every session of the new device: "this wasn't me". Put your own public
     URL before it, never the request's Host. It works once, for seven days."""
-
-
-DEVICE_NAME_LENGTH = 80

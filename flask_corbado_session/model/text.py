@@ -1,11 +1,11 @@
-"""Text from strangers, made safe to store and to print."""
+"""Text from strangers (user agents, device names), made safe to store and to print."""
 
 from __future__ import annotations
 
 
-def cut(raw: str | None, length: int) -> str | None:
-    """Printable characters only, so that no log line, terminal or database chokes on them."""
+def printable(raw: str | None, length: int) -> str | None:
+    """At most ``length`` characters, unprintable ones as spaces, so that no log line or terminal chokes; None if empty."""
     if not raw:
         return None
     text = raw[:length]
-    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)

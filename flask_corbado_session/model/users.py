@@ -1,4 +1,4 @@
-"""Who a user is: the users this library makes itself, and the id of anybody else's."""
+"""Users: those the library makes itself, and the id of the app's own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
+
+UserId = str | int | UUID
+"""What may stand for a user; a session always holds ``str()`` of it."""
+
+USER_ID_LENGTH = 255
+"""Characters of a user id at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,11 @@ class AnonymousUser:
 
 
 def user_id_of(user: Any) -> str:
-    """The id of a user, always text: ``get_id()``, else ``id``, else the value itself."""
+    """The id of a user as a string: that of ``get_id()``, else of ``id``, else of the value itself.
+
+    :raises TypeError: for what has no user id.
+    :raises ValueError: for an id that no database column can hold.
+    """
     value = user
     if not isinstance(user, (str, int, UUID)):
         value = user.get_id() if callable(getattr(user, "get_id", None)) else getattr(user, "id", None)
@@ -66,9 +76,6 @@ def user_id_of(user: Any) -> str:
             f"a {type(user).__name__} has no user id: give it an `id` or a `get_id()`, or pass the id itself"
         )
     text = str(value)
-    if not 0 < len(text) <= USER_ID_LENGTH or "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
-        raise ValueError(f"a user id must be 1 to {USER_ID_LENGTH} characters long, without NUL or half characters")
+    if not 0 < len(text) <= USER_ID_LENGTH or "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError(f"a user id must be 1 to {USER_ID_LENGTH} characters long, without NUL or lone surrogates")
     return text
-
-
-USER_ID_LENGTH = 255

@@ -20,9 +20,10 @@ from flask import Blueprint, Response, json, request
 from ..database.tables import tables_in
 from ..model.clock import to_ms
 from ..model.errors import SessionNotFound, StoreUnavailable
+from ..sessions.parts import AppState
 from ..web.origin import is_foreign
 from ..web.problems import RETRY_AFTER
-from ..web.state import AppState, app_state
+from ..web.state import app_state
 from .api_query import QueryError, list_sessions, read_query
 from .attempts import FailedAttempts
 from .log import Operator
@@ -52,7 +53,7 @@ def sessions() -> dict[str, Any]:
     state = app_state()
     database, now = state.with_database().database, to_ms(state.clock.now())
     query = read_query(request.args.to_dict(flat=False))
-    found = list_sessions(database, tables_in(database.metadata).session, query, now)
+    found = list_sessions(database, database.tables.session, query, now)
     pages = math.ceil(found.total_items / query.page_size)
     return {
         "sessions": [_session(row) for row in found.rows],

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from sqlalchemy import func, insert, select, update
 
 from ..database.engine import Database
-from ..database.sessions import Store
 from ..database.tables import Tables
 from ..model import signals
 from ..model.clock import Clock, from_ms, to_ms
@@ -52,43 +51,32 @@ class RevokeResult:
 class OperatorLog:
     """Ends sessions and records that, on one database."""
 
-    def __init__(
-        self,
-        database: Database,
-        tables: Tables,
-        clock: Clock,
-        overview: Revocation,
-        ended: EndedSet | None,
-        sender: Any,
-    ) -> None:
-        self.store = OperatorStore(database, tables)
+    def __init__(self, database: Database, clock: Clock, revocation: Revocation) -> None:
+        self.store = OperatorStore(database, database.tables)
         self._database = database
-        self._rows = Store(database, tables)
-        self._actions = tables.operator_action
+        self._actions = database.tables.operator_action
         self._clock = clock
-        self._overview = overview
-        self._ended = ended
-        self._sender = sender
+        self._revocation = revocation
 
     # ---- doing
 
     def revoke_session(self, operator: Operator, session_id: str) -> RevokeResult:
         """End one session; :class:`SessionNotFound` if there is none of that id. Four statements."""
-        if not is_id(session_id) or not self._rows.session_exists(self._rows.session_is(session_id)):
+        if not self._revocation.session_exists(session_id):
             raise SessionNotFound(session_id)
-        work = partial(self._overview.revoke, session_id, None, "operator")
+        work = partial(self._revocation.revoke, session_id, None, "operator")
         return self._do(operator, "revoke_session", session_id, work)
 
     def revoke_device(self, operator: Operator, device_id: str) -> RevokeResult:
         """End every session on a device; :class:`SessionNotFound` if there is none of that id. Four statements."""
-        if not is_id(device_id) or not self._rows.device_exists(device_id, None):
+        if not self._revocation.device_exists(device_id):
             raise SessionNotFound(device_id)
-        work = partial(self._overview.revoke_device, device_id, None, "operator")
+        work = partial(self._revocation.revoke_device, device_id, None, "operator")
         return self._do(operator, "revoke_device", device_id, work)
 
     def revoke_user(self, operator: Operator, user_id: str) -> RevokeResult:
         """End every session of a user. Three statements."""
-        return self._do(operator, "revoke_user", user_id, partial(self._overview.revoke_user, user_id, "operator"))
+        return self._do(operator, "revoke_user", user_id, partial(self._revocation.revoke_user, user_id, "operator"))
 
     def revoke_before(
         self,
@@ -123,12 +111,8 @@ class OperatorLog:
     def _end(self, session_ids: list[str], action_id: str) -> list[str]:
         if not session_ids:
             return []
-        which = self._rows.sessions_are(session_ids)
-        ended = self._rows.end(which, "operator", to_ms(self._clock.now()))
-        if self._ended is not None:
-            self._ended.add(ended)
+        ended = self._revocation.revoke_sessions(session_ids, "operator")
         self._count(action_id, len(ended))
-        signals.session_revoked.send(self._sender, user_id=None, session_ids=ended, reason="operator")
         return ended
 
     def _do(self, operator: Operator, action: Action, target: str, work: Callable[[], list[str]]) -> RevokeResult:

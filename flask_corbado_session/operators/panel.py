@@ -42,9 +42,8 @@ def panel() -> Panel:
     found: Panel | None = current_app.extensions.get(BLUEPRINT)
     if found is None:
         state = app_state()
-        rows, app = state.with_database(), current_app._get_current_object()  # type: ignore[attr-defined]
-        tables = tables_in(rows.database.metadata)
-        log = OperatorLog(rows.database, tables, state.clock, rows.overview, state.shorts.ended, app)
+        parts = state.with_database()
+        log = OperatorLog(parts.database, state.clock, parts.revocation)
         found = current_app.extensions.setdefault(BLUEPRINT, Panel(log))
     return found
 
@@ -56,7 +55,7 @@ def now_ms() -> int:
 
 def current_operator() -> Operator:
     """Who is signed in."""
-    return Operator(current_session.user_id)
+    return Operator(current_session.user_id or "")
 
 
 def run_or_http_error(work: Callable[[], T]) -> T:
@@ -137,8 +136,6 @@ def _digest(where: str) -> str:
 
 
 def _cursors() -> URLSafeSerializer:
-    config = current_app.config
-    keys = [config["SECRET_KEY"], *(config.get("SECRET_KEY_FALLBACKS") or [])]
-    in_order = in_signing_order(keys)
+    in_order = in_signing_order(app_state().secret_keys)
     options = {"digest_method": hashlib.sha256}
     return URLSafeSerializer(in_order, salt="flask-corbado-session.operator", signer_kwargs=options)

@@ -1,30 +1,58 @@
-"""What the app registered for the extension to call."""
+"""What the app registers for the extension to call, and what the rules ask of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..model.records import Notice
 
+log = logging.getLogger("flask_corbado_session")
+T = TypeVar("T")
+
+UserLoader = Callable[[str], Any]
+ClaimsLoader = Callable[[str], "Mapping[str, Any] | None | Awaitable[Mapping[str, Any] | None]"]
+Notifier = Callable[[Notice], object]
+IpLocator = Callable[[str], str | None]
+
 
 @dataclass(slots=True)
-class Callbacks:
-    """What the app gave the extension's instance to call; shared by all apps of that instance."""
+class Hooks:
+    """The app's functions, as the decorators of the extension's instance registered them; shared by all its apps.
 
-    user_loader: Callable[[str], Any] | None = None
-    claims_loader: Callable[[str], Mapping[str, Any]] | None = None
+    The methods are the rules' one call back up. ``web/hooks.py`` adapts them to a request: async functions, the user
+    kept with the request, the path of a notice's link.
+    """
+
+    user_loader: UserLoader | None = None
+    claims_loader: ClaimsLoader | None = None
     unauthorized_handler: Callable[[], Any] | None = None
-    notifier: Callable[[Notice], Any] | None = None
-    ip_locator: Callable[[str], str | None] | None = None
+    notifier: Notifier | None = None
+    ip_locator: IpLocator | None = None
 
+    def user_exists(self, user_id: str) -> bool:
+        """Whether the app still knows this user; asked at each refresh, after the row's own commit."""
+        return self.user_loader is None or self.call(self.user_loader, user_id) is not None
 
-@dataclass(slots=True)
-class Loaders:
-    """What the app is asked at each refresh, and told, after the row's own commit."""
+    def claims(self, user_id: str) -> Mapping[str, Any]:
+        """The app's claims of this user; asked before a sign-in writes anything, and at each refresh."""
+        return {} if self.claims_loader is None else (self.call(self.claims_loader, user_id) or {})
 
-    user_exists: Callable[[str], bool] = lambda user_id: True
-    claims: Callable[[str], Mapping[str, Any]] = lambda user_id: {}
-    notify: Callable[[Notice, str | None], None] = lambda notice, link: None
-    """Told after the commit, with the token of the link that disowns a new device."""
+    def notify(self, notice: Notice, disown_token: str | None) -> None:
+        """Have the app send a notice; what its notifier raises must not undo a sign-in."""
+        if self.notifier is None:
+            return
+        try:
+            self.call(self.notifier, self.with_link(notice, disown_token))
+        except Exception:
+            log.exception("the notifier failed on a notice of kind %s", notice.kind)
+
+    def call(self, hook: Callable[..., Any], *args: Any) -> Any:
+        """Call one of the app's functions."""
+        return hook(*args)
+
+    def with_link(self, notice: Notice, disown_token: str | None) -> Notice:
+        """The notice with the path of the page that disowns its device, where there is such a page."""
+        return notice

@@ -1,82 +1,122 @@
-"""The overview a person has of his sessions and devices, and ending any of them from there.
+"""Devices and sessions are listed here, and ended from elsewhere: by their user on another device, or by an operator.
 
-``user_id=None`` acts for anyone; the HTTP floor asks for that explicitly (``ANY_USER``).
+``user_id=None`` acts for anyone; the web asks for that in so many words (``ANY_USER``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement
-
-from ..database.sessions import Store
+from ..database.cleanup import Cleanup
+from ..database.devices import DeviceStore
+from ..database.sessions import SessionStore
 from ..model import signals
-from ..model.clock import Clock, lifetime_ms, to_ms
+from ..model.clock import Clock
 from ..model.errors import SessionNotFound
 from ..model.records import DEVICE_NAME_LENGTH, Device, EndReason, LongSession
 from ..model.settings import Settings
-from ..model.text import cut
+from ..model.text import printable
 from ..tokens.ids import is_id
 from ..verification.ended import EndedSet
 
-_DAY = 24 * 3600 * 1000
+_A_DAY = timedelta(days=1)
 
 
 class Revocation:
-    """List, rename, revoke and forget, on one app's database."""
+    """Lists, renames, revokes and deletes, on one app's database."""
 
-    def __init__(self, settings: Settings, clock: Clock, store: Store, ended: EndedSet, sender: object) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        sessions: SessionStore,
+        devices: DeviceStore,
+        cleanup: Cleanup,
+        ended: EndedSet,
+        sender: object,
+    ) -> None:
         self._settings = settings
         self._clock = clock
-        self._store = store
+        self._sessions = sessions
+        self._devices = devices
+        self._cleanup = cleanup
         self._ended = ended
         self._sender = sender
 
-    def devices(self, user_id: str, current: str | None) -> list[Device]:
+    # ---- lists
+
+    def devices(self, user_id: str, current_id: str | None) -> list[Device]:
         """The devices the user is signed in on, the current one first. One statement."""
-        return self._store.devices(user_id, self._now(), current)
+        return self._devices.of_user(user_id, self._clock.now(), current_id)
+
+    def device_of(self, session_id: str) -> Device | None:
+        """The device a live session runs on. One statement."""
+        return self._devices.of_session(session_id, self._clock.now())
+
+    def device_id_of(self, session_id: str) -> str | None:
+        """The id of the device a session runs on. One statement."""
+        return self._sessions.device_id_of(session_id)
 
     def history(self, user_id: str, limit: int = 200, offset: int = 0) -> list[LongSession]:
         """The user's ended sessions, the latest first, as long as they are kept."""
-        return self._store.history(user_id, limit, offset)
+        return self._sessions.history(user_id, limit, offset)
 
     def session(self, session_id: str) -> LongSession | None:
         """One session, live or ended, whoever's it is."""
-        return self._store.session(session_id) if is_id(session_id) else None
+        return self._sessions.session(session_id) if is_id(session_id) else None
+
+    def live_sessions(self, user_id: str | None, limit: int) -> list[LongSession]:
+        """The live sessions (of one user), those that started last first."""
+        return self._sessions.live_sessions(user_id, self._clock.now(), limit)
+
+    def stats(self) -> dict[str, Any]:
+        """How many sessions serve, for how many users, on how many devices; and how those of the last day ended."""
+        now = self._clock.now()
+        return self._cleanup.stats(now, now - _A_DAY)
+
+    # ---- changes; each raises SessionNotFound for what is not this user's
 
     def rename_device(self, device_id: str, user_id: str | None, name: str) -> None:
         """Name a device; an empty name gives it its label back."""
-        text = (cut(name.strip(), DEVICE_NAME_LENGTH) or "").strip()
-        if not is_id(device_id) or not self._store.rename_device(device_id, user_id, text or None):
-            raise SessionNotFound(device_id)
+        clean = (printable(name.strip(), DEVICE_NAME_LENGTH) or "").strip()
+        if not is_id(device_id) or not self._devices.rename(device_id, user_id, clean or None):
+            raise SessionNotFound("no such device of this user")
 
     def revoke(self, session_id: str, user_id: str | None, reason: EndReason = "revoked") -> list[str]:
-        """End one session, or nothing if it has ended already; :class:`SessionNotFound` if it is not this user's."""
-        which = self._store.session_is(session_id, user_id)
-        return self._revoke(is_id(session_id), which, lambda: self._store.session_exists(which), user_id, reason)
+        """End one session, or nothing if it has ended already; the ids of what was ended."""
+        _check_id(session_id)
+        ended = self._sessions.end_session(session_id, reason, self._clock.now(), user_id=user_id)
+        return self._record(ended, user_id, reason, lambda: self._sessions.exists(session_id, user_id))
 
     def revoke_device(self, device_id: str, user_id: str | None, reason: EndReason = "revoked") -> list[str]:
-        """End every session on a device. :class:`SessionNotFound` if it is not this user's."""
-        which = self._store.device_is(device_id, user_id)
-        known = is_id(device_id)
-        return self._revoke(known, which, lambda: self._store.device_exists(device_id, user_id), user_id, reason)
+        """End every session on a device; the ids of what was ended."""
+        _check_id(device_id)
+        ended = self._sessions.end_device(device_id, reason, self._clock.now(), user_id=user_id)
+        return self._record(ended, user_id, reason, lambda: self._devices.exists(device_id, user_id))
 
     def revoke_user(self, user_id: str, reason: EndReason, except_session_id: str | None = None) -> list[str]:
-        """End every session of a user, but for one."""
-        return self._revoke(True, self._store.user_is(user_id, except_session_id), lambda: True, user_id, reason)
+        """End every session of a user, but for one; the ids of what was ended."""
+        ended = self._sessions.end_user(user_id, reason, self._clock.now(), except_session_id=except_session_id)
+        return self._record(ended, user_id, reason, lambda: True)
 
-    def _revoke(
-        self,
-        well_formed: bool,
-        which: ColumnElement[bool],
-        exists: Callable[[], bool],
-        user_id: str | None,
-        reason: EndReason,
+    def revoke_sessions(self, session_ids: list[str], reason: EndReason) -> list[str]:
+        """End these sessions, whoever's they are; the ids of what was ended."""
+        ended = self._sessions.end_sessions(session_ids, reason, self._clock.now())
+        return self._record(ended, None, reason, lambda: True)
+
+    def session_exists(self, session_id: str) -> bool:
+        """Whether there is such a session, live or ended."""
+        return is_id(session_id) and self._sessions.exists(session_id)
+
+    def device_exists(self, device_id: str) -> bool:
+        """Whether there is such a device."""
+        return is_id(device_id) and self._devices.exists(device_id)
+
+    def _record(
+        self, ended: list[str], user_id: str | None, reason: EndReason, exists: Callable[[], bool]
     ) -> list[str]:
-        if not well_formed:
-            raise SessionNotFound("no id of ours")
-        ended = self._store.end(which, reason, self._now())
         if not ended and not exists():
             raise SessionNotFound("no such session or device of this user")
         if ended:
@@ -84,21 +124,16 @@ class Revocation:
             signals.session_revoked.send(self._sender, user_id=user_id, session_ids=ended, reason=reason)
         return ended
 
-    def forget(self) -> Iterator[int]:
-        """Delete what ended, or ran out, longer than the retention ago, batch by batch; yields how many each."""
-        before = self._now() - lifetime_ms(self._settings.retention)
-        for batch in (self._store.delete_old_sessions, self._store.delete_old_devices):
-            while forgotten := batch(before):
-                yield forgotten
+    # ---- old rows
 
-    def live_sessions(self, user_id: str | None, limit: int) -> list[LongSession]:
-        """The live sessions (of one user), those that started last first."""
-        return self._store.live_sessions(user_id, self._now(), limit)
+    def delete_old(self) -> Iterator[int]:
+        """Delete what ended, or ran out, longer than the retention ago, batch by batch; yields how many rows each."""
+        before = self._clock.now() - self._settings.retention
+        for delete_batch in (self._cleanup.delete_old_sessions, self._cleanup.delete_old_devices):
+            while deleted := delete_batch(before):
+                yield deleted
 
-    def stats(self) -> dict[str, Any]:
-        """How many sessions serve, for how many users, on how many devices; and how those of the last day ended."""
-        now = self._now()
-        return self._store.stats(now, now - _DAY)
 
-    def _now(self) -> int:
-        return to_ms(self._clock.now())
+def _check_id(value: str) -> None:
+    if not is_id(value):
+        raise SessionNotFound("this is no id of a session or device")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ua_parser import parse
 
 from ..model.records import DeviceType, UserAgentDescription
-from ..model.text import cut
+from ..model.text import printable
 
 USER_AGENT_LENGTH = 512
 
@@ -26,12 +26,12 @@ _DESKTOPS = {"Windows", "macOS", "Linux", "Ubuntu", "Fedora", "Debian", "Chrome 
 
 
 def clean_user_agent(raw: str | None) -> str | None:
-    """At most 512 printable characters; a user agent is a stranger's text."""
-    return cut(raw, USER_AGENT_LENGTH)
+    """At most 512 printable characters; a user agent is text from a stranger."""
+    return printable(raw, USER_AGENT_LENGTH)
 
 
 def describe(user_agent: str | None) -> UserAgentDescription:
-    """Browser, system and device_type: about a millisecond, so never done to list devices."""
+    """Browser, system and type of device. Takes about a millisecond, so it is never done to list devices."""
     if not user_agent:
         return UserAgentDescription("Unknown browser", "", "other")
     seen = parse(user_agent)

@@ -1,4 +1,4 @@
-"""What nobody is answered: the app's own words, the sign-in page and the way back from it, or the plain 401."""
+"""The response to an unauthenticated request: the app's own, a redirect to the sign-in page, or the plain 401."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .problems import InvalidBearer, Unauthenticated, is_navigation
 from .state import RequestState, current_request_state
 
 _PATH = "/:@!$&'()*+,;=~"
-"""What RFC 3986 §3.3 lets stand in a path unquoted, beside letters, digits, - . and _."""
+"""Unquoted in a path by RFC 3986 §3.3, beside letters, digits, - . and _."""
 
 
-def unauthenticated() -> Any:
-    """What a protected view answers to nobody: the app's own handler, the sign-in page, or the 401 (raised)."""
+def unauthenticated_response() -> Any:
+    """The app's own response, the redirect to the sign-in page, or the 401 (raised)."""
     request_state = current_request_state()
-    problem, settings = unauthenticated_problem(request_state), request_state.state.settings
+    problem, settings = unauthenticated_problem(request_state), request_state.app_state.settings
     if isinstance(problem, InvalidBearer):
         raise problem
-    handler = request_state.state.callbacks.unauthorized_handler
+    hooks = request_state.app_state.hooks
     # a handler that forgot its return must not let the view run
-    if handler is not None and (answer := current_app.ensure_sync(handler)()) is not None:
-        return answer
+    if hooks.unauthorized_handler is not None and (response := hooks.call(hooks.unauthorized_handler)) is not None:
+        return response
     if settings.login_view is not None and is_navigation():
-        return redirect(view_url(settings.login_view, next=way_back()), 303)
+        return redirect(view_url(settings.login_view, next=return_path()), 303)
     raise problem
 
 
@@ -43,8 +43,8 @@ def unauthenticated_problem(request_state: RequestState) -> Unauthenticated:
 
 
 def abort_unauthenticated() -> NoReturn:
-    """Raise what :func:`unauthenticated` answers, from the depth of a view."""
-    raise HTTPException(response=current_app.make_response(unauthenticated()))
+    """Answer an unauthenticated request from the depth of a view."""
+    raise HTTPException(response=current_app.make_response(unauthenticated_response()))
 
 
 def view_url(view: str, **values: Any) -> str:
@@ -55,16 +55,16 @@ def view_url(view: str, **values: Any) -> str:
     return f"{view}{'&' if '?' in view else '?'}{query}" if query else view
 
 
-def asked_path() -> str:
+def requested_path() -> str:
     """The path and query of this request as they were sent: "/a%3Fb" is not "/a?b"."""
     path, query = quote(request.script_root + request.path, _PATH), request.query_string.decode("latin-1")
     return f"{path}?{query}" if query else path
 
 
-def way_back() -> str | None:
+def return_path() -> str | None:
     """The path asked for; a POST can't be repeated, so the page it was sent from."""
     if request.method in ("GET", "HEAD"):
-        return safe_next(asked_path())
+        return safe_next(requested_path())
     referer = request.referrer or ""
     if not is_same_host(referer, request.host):
         return None

@@ -1,4 +1,4 @@
-"""The outcome as Set-Cookie and caching headers: the one place that writes any, on the way out.
+"""The outcome becomes Set-Cookie and caching headers here: the one place that writes any, on the way out.
 
 It wraps ``app.wsgi_app`` since only there nothing comes after it: an ``after_request`` of the app can no longer make an
 answer that read an identity cacheable, and it is known whether the answer has begun to leave. A request that never
@@ -17,7 +17,8 @@ from werkzeug.http import dump_cookie
 
 from ..model.outcome import Outcome, Refreshed, SignedOut, Started
 from ..model.settings import Settings
-from .state import AppState, RequestState, open_request_state
+from ..sessions.parts import AppState
+from .state import RequestState, open_request_state
 
 log = logging.getLogger("flask_corbado_session")
 
@@ -25,11 +26,11 @@ DEVICE_LIFETIME = timedelta(days=400)
 """The longest a browser keeps a cookie (RFC 6265bis §5.5)."""
 
 LONG_COOKIE_DEADLINE = timedelta(seconds=5)
-"""After this long an answer must not write its long token over a newer one."""
+"""A response that leaves later than this after its refresh must not write its long token over a newer one."""
 
-FORGET_PAGES = ("Clear-Site-Data", '"cache"')
-"""For sign-out. Chromium keeps the first page after a sign-in for going back, ``no-store`` or not, and showed it to
-whoever went back after the sign-out. Browsers heed it over https and on loopback."""
+CLEAR_CACHE = ("Clear-Site-Data", '"cache"')
+"""For sign-out. Chromium keeps the first page after a sign-in for going back, ``no-store`` or not, and would show it
+after the sign-out. Browsers heed this header over https and on loopback."""
 
 Headers = list[tuple[str, str]]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -46,11 +47,11 @@ def wrap(application: Application, state: AppState) -> Application:
         request_state = open_request_state(environ, state)
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
-            request_state.answered = True
+            request_state.response_started = True
             if request_state.outcome is not None:
                 headers = _private(headers) + set_cookies(request_state, environ)
                 if isinstance(request_state.outcome, SignedOut):
-                    headers.append(FORGET_PAGES)
+                    headers.append(CLEAR_CACHE)
             return start_response(status, headers, *exc_info)
 
         return application(environ, start)
@@ -74,7 +75,7 @@ def _private(headers: Headers) -> Headers:
 
 def set_cookies(request_state: RequestState, environ: dict[str, Any]) -> Headers:
     """The Set-Cookie headers of this exchange; none unless somebody signed in, was refreshed, or signed out."""
-    state = request_state.state
+    state = request_state.app_state
     written = _cookies_of(request_state.outcome, state.settings, state.clock.now())
     if written and state.settings.cookie_secure:
         _warn_plain_http(state, environ)

@@ -11,11 +11,11 @@ from uuid import UUID
 from flask import current_app, has_request_context
 
 from ..model.errors import StoreUnavailable
-from ..model.outcome import Active, Anonymous, Ended, Refreshed, SignedOut, Started
-from ..model.users import user_id_of
-from .challenge import unauthenticated
+from ..model.outcome import Active, Anonymous, Ended, SignedOut
+from ..model.users import UserId, user_id_of
+from .challenge import unauthenticated_response
 from .problems import LogoutIncomplete
-from .request import bearer_token, check_origin, find_outcome, presented_tokens, unavailable
+from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .state import NOT_LOADED, RequestState, current_request_state
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -26,25 +26,29 @@ def login_required(view: View, /) -> View: ...
 @overload
 def login_required(*, recheck: bool = False) -> Callable[[View], View]: ...
 def login_required(view: View | None = None, /, *, recheck: bool = False) -> Any:
-    """Let the view run for a signed-in user only; anyone else gets the sign-in page or a 401.
+    """Let the view run for a signed-in user only; anyone else is redirected to sign in, or gets a 401.
 
-    ``recheck=True`` reads the row even with a valid short session: for what must not wait the second a revocation
-    takes. It answers 503 while the database is down.
+    Used with or without parentheses, on sync and async views.
+
+    :param recheck: read the session's row even with a valid short session, for what must not wait the second that a
+        revocation takes. The view then answers 503 while the database is down.
+    :returns: the view, guarded; or a decorator, when called with parentheses.
+    :raises RuntimeError: at the first request, with ``recheck=True`` in an app that has no database.
     """
-    return guard(_login_response_rechecked if recheck else refusal, view)
+    return guard(_login_response_rechecked if recheck else login_response, view)
 
 
-def guard(refuse: Callable[[], Any], view: Any = None) -> Any:
-    """A decorator, for sync and async views, that answers with ``refuse()`` unless that is None."""
+def guard(respond: Callable[[], Any], view: Any = None) -> Any:
+    """A decorator, for sync and async views, that answers with ``respond()`` unless that is None."""
 
     def decorate(view: Any) -> Any:
         is_async = iscoroutinefunction(view)
 
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            answer = refuse()
-            if answer is not None:
-                return answer
+            response = respond()
+            if response is not None:
+                return response
             return current_app.ensure_sync(view)(*args, **kwargs) if is_async else view(*args, **kwargs)
 
         return guarded
@@ -52,86 +56,95 @@ def guard(refuse: Callable[[], Any], view: Any = None) -> Any:
     return decorate if view is None else decorate(view)
 
 
-def refusal() -> Any:
-    """None for a signed-in user, else what nobody is answered."""
+def login_response() -> Any:
+    """None for a signed-in user, else the response to an unauthenticated request."""
     request_state = current_request_state()
-    if isinstance(find_outcome(request_state), (Active, Refreshed, Started)):
-        request_state.required = True
+    if short_of(find_outcome(request_state)) is not None:
+        request_state.is_protected = True
         return None
-    return unauthenticated()
+    return unauthenticated_response()
 
 
 def _login_response_rechecked() -> Any:
     request_state = current_request_state()
-    if request_state.state.rows is None:
+    state, outcome = request_state.app_state, find_outcome(request_state)
+    if state.parts is None:
         raise RuntimeError(
             "login_required(recheck=True) reads the session's row, and this app's CorbadoSession has no db"
         )
-    lifecycle, outcome = request_state.state.rows.lifecycle, find_outcome(request_state)
     if isinstance(outcome, Active):
-        session_id, ended = outcome.short.session_id, request_state.state.shorts.ended
+        session_id, ended = outcome.short.session_id, state.short_sessions.ended
         try:
             if ended is not None and ended.is_failing:
                 raise StoreUnavailable("the row could not be read again: the database did not answer just now")
-            alive = session_id is not None and lifecycle.is_alive(session_id)
+            is_live = session_id is not None and state.parts.ending.is_live(session_id)
         except StoreUnavailable as error:
             raise unavailable(error) from error
-        if not alive:
+        if not is_live:
             request_state.outcome = Ended(session_id or "", "revoked")
-    return refusal()
+    return login_response()
 
 
 def login_user(
-    user: Any, remember: bool = True, *, claims: Mapping[str, Any] | None = None, amr: Iterable[str] = ()
+    user: UserId | object, remember: bool = True, *, claims: Mapping[str, Any] | None = None, amr: Iterable[str] = ()
 ) -> bool:
-    """Sign somebody in: a new long session in this browser; the one it presented is ended as ``superseded``.
+    """Sign a user in: a new long session in this browser. The one it presented is ended as ``superseded``.
 
-    ``user`` is a user id, or an object with ``get_id()`` or ``id``. ``remember=False`` gives cookies that go with the
-    browser's own session. ``claims`` (JSON) and ``amr`` (RFC 8176) stay with the session. Returns True, as Flask-Login
-    does. ValueError says which claim does not fit in a cookie.
+    :param user: a user id, or an object with ``get_id()`` or ``id``.
+    :param remember: False gives cookies that end with the browser's own session.
+    :param claims: JSON that stays with the session and stands in each of its short sessions.
+    :param amr: how the user proved who they are (RFC 8176), such as ``["pwd", "otp"]``; stays with the session.
+    :returns: True, as Flask-Login does.
+    :raises ValueError: names the claim that does not fit in a cookie, or is reserved; nothing was written.
+    :raises TypeError: for a user without an id.
+    :raises RuntimeError: outside a request, or once the response has begun to leave.
     """
     user_id = user_id_of(user)
     request_state = _writable_request_state("login_user()")
-    check_origin(request_state.state)
+    check_origin(request_state.app_state)
+    sign_in = request_state.app_state.with_database().sign_in
     try:
-        request_state.outcome = request_state.state.with_database().lifecycle.start(
+        request_state.outcome = sign_in.start(
             user_id, presented_tokens(request_state), persistent=bool(remember), claims=claims or {}, amr=amr
         )
     except StoreUnavailable as error:
         request_state.outcome = request_state.outcome or Anonymous()
         raise unavailable(error) from error
-    has_loader = request_state.state.callbacks.user_loader is not None
+    has_loader = request_state.app_state.hooks.user_loader is not None
     request_state.user = user if has_loader and not isinstance(user, (str, int, UUID)) else NOT_LOADED
     return True
 
 
 def logout_user() -> bool:
-    """Sign out in this browser: the long session ends everywhere, both cookies go. One UPDATE; True.
+    """Sign out in this browser: the long session ends everywhere, both cookies are cleared. One UPDATE.
 
-    When the database can't be told, the cookies go all the same and the answer is 503 ``logout_incomplete``.
-    A bearer token's session is ended too; one that does not hold gets its 401, for nothing would be ended by it.
+    When the database can't be told, the cookies go all the same and the response is a 503 ``logout_incomplete``.
+    A bearer token's session is ended too; a bearer token that is not valid gets its 401, for it would end nothing.
+
+    :returns: True, as Flask-Login does.
+    :raises RuntimeError: outside a request, or once the response has begun to leave.
     """
     request_state = _writable_request_state("logout_user()")
-    rows = request_state.state.with_database()
-    check_origin(request_state.state)
+    parts = request_state.app_state.with_database()
+    check_origin(request_state.app_state)
     outcome = request_state.outcome if bearer_token() is None else find_outcome(request_state)
     if isinstance(outcome, Anonymous) and outcome.bearer_code is not None:
-        unauthenticated()
-    short = outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
+        unauthenticated_response()
+    short = short_of(outcome)
     presented = presented_tokens(request_state)
     request_state.outcome, request_state.user = SignedOut(), NOT_LOADED
     try:
-        rows.lifecycle.end(presented, short.session_id if short else None)
+        parts.ending.sign_out(presented, short.session_id if short else None)
     except StoreUnavailable as error:
         unavailable(error)
         raise LogoutIncomplete from error
     return True
 
 
-def _writable_request_state(what: str) -> RequestState:
+def _writable_request_state(caller: str) -> RequestState:
     if not has_request_context():
-        raise RuntimeError(f"{what} sets or clears cookies, so it needs a request: call it in a view")
+        raise RuntimeError(f"{caller} sets or clears cookies, so it needs a request: call it in a view")
     request_state = current_request_state()
-    if request_state.answered:
-        raise RuntimeError(f"{what} sets or clears cookies, and the answer has begun to leave: call it earlier")
+    if request_state.response_started:
+        raise RuntimeError(f"{caller} sets or clears cookies, and the response has begun to leave: call it earlier")
     return request_state

@@ -1,4 +1,4 @@
-"""Answers that are not the view's: a page for a person who navigates, problem+json (RFC 9457) for everything else."""
+"""HTTP errors of the library: a page for a person who navigates, problem+json (RFC 9457) for everything else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from flask import has_request_context, json, render_template, request
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound, ServiceUnavailable, Unauthorized
-from werkzeug.wrappers import Response
+
+from ..model.errors import CorbadoSessionError, SessionNotFound
 
 RETRY_AFTER = 2
 """Seconds; as long as the library itself waits for a database."""
@@ -20,8 +20,14 @@ def is_navigation() -> bool:
     return mode == "navigate" if mode else "text/html" in request.headers.get("Accept", "")
 
 
-class Problem(HTTPException):
-    """An answer with a machine-readable ``code``; an app may catch it with ``errorhandler`` like any HTTPException."""
+class Problem(CorbadoSessionError, HTTPException):
+    """An error response with a machine-readable ``error_code``.
+
+    An app may handle it with ``errorhandler`` like any HTTPException.
+
+    :param description: a sentence for people; the class has a default.
+    :param members: further members of the problem+json.
+    """
 
     title = ""
     error_code = ""
@@ -30,31 +36,27 @@ class Problem(HTTPException):
         super().__init__(description)
         self.members = members
 
-    def get_response(self, environ: Any = None, scope: Any = None) -> Response:
+    def get_headers(self, environ: Any = None, scope: Any = None) -> list[tuple[str, str]]:
+        """Werkzeug's headers of this status, with the content type of the body."""
+        kind = "text/html; charset=utf-8" if self._is_page() else "application/problem+json"
+        headers = super().get_headers(environ, scope)
+        return [("Content-Type", kind), *(header for header in headers if header[0] != "Content-Type")]
+
+    def get_body(self, environ: Any = None, scope: Any = None) -> str:
         """The page or the problem+json."""
-        page = has_request_context() and is_navigation()
-        body = self._page() if page else self._json()
-        kind = "text/html; charset=utf-8" if page else "application/problem+json"
-        response = Response(body, status=self.code, content_type=kind)
-        response.headers.extend(self.more_headers())
-        return response
-
-    def more_headers(self) -> Headers:
-        """The headers this answer has beside its body's."""
-        return Headers()
-
-    def _json(self) -> str:
+        if self._is_page():
+            return render_template(
+                "corbado_session/error.html",
+                title=self.title,
+                text=self.description,
+                code=self.error_code,
+                status=self.code,
+            )
         members = {"title": self.title, "status": self.code, "code": self.error_code, "detail": self.description}
         return json.dumps({**members, **self.members})
 
-    def _page(self) -> str:
-        return render_template(
-            "corbado_session/error.html",
-            title=self.title,
-            text=self.description,
-            code=self.error_code,
-            status=self.code,
-        )
+    def _is_page(self) -> bool:
+        return has_request_context() and is_navigation()
 
 
 _CHALLENGE = 'Bearer realm="session"'
@@ -62,7 +64,7 @@ _CHALLENGE = 'Bearer realm="session"'
 
 
 class Unauthenticated(Problem, Unauthorized):
-    """Nobody is signed in. ``challenge`` is the RFC 6750 ``WWW-Authenticate``."""
+    """Nobody is signed in. ``challenge`` is the RFC 6750 ``WWW-Authenticate``, which every 401 has (RFC 9110 §11.6.1)."""
 
     title = "You are not signed in"
     error_code = "unauthenticated"
@@ -72,9 +74,9 @@ class Unauthenticated(Problem, Unauthorized):
         super().__init__(description, **members)
         self._challenge = challenge
 
-    def more_headers(self) -> Headers:
-        """RFC 9110 §11.6.1 asks every 401 for a challenge."""
-        return Headers({"WWW-Authenticate": self._challenge})
+    def get_headers(self, environ: Any = None, scope: Any = None) -> list[tuple[str, str]]:
+        """With the challenge."""
+        return [*super().get_headers(environ, scope), ("WWW-Authenticate", self._challenge)]
 
 
 class InvalidBearer(Unauthenticated):
@@ -84,14 +86,14 @@ class InvalidBearer(Unauthenticated):
     error_code = "invalid_token"
 
     def __init__(self, reason: str, text: str) -> None:
-        # what RFC 6750 §3 lets stand there: no quotes, no backslashes, nothing but ASCII
+        # what RFC 6750 §3 allows there: no quotes, no backslashes, nothing but ASCII
         quoted = text.encode("ascii", "replace").decode().replace("\\", "").replace('"', "'")
         challenge = f'Bearer error="invalid_token", error_description="{quoted}"'
         super().__init__(f"The bearer token was refused: {text}.", challenge=challenge, reason=reason)
 
 
 class InsufficientAuthentication(Unauthenticated):
-    """The sign-in is too old for this, or not strong enough (RFC 9470 §3)."""
+    """The sign-in is too old for this, or not strong enough (RFC 9470 §3). ``max_age`` is in seconds."""
 
     title = "Please confirm that it is you"
     error_code = "insufficient_user_authentication"
@@ -116,15 +118,15 @@ class CsrfRejected(Problem, Forbidden):
 
 
 class Unavailable(Problem, ServiceUnavailable):
-    """The database of the sessions did not answer."""
+    """The database of the sessions did not answer. ``Retry-After`` says when to come back (RFC 9110 §10.2.3)."""
 
     title = "Please try again in a moment"
     error_code = "session_store_unavailable"
     description = "Your session could not be checked just now. You are still signed in; nothing was changed."
 
-    def more_headers(self) -> Headers:
-        """When to come back (RFC 9110 §10.2.3)."""
-        return Headers({"Retry-After": str(RETRY_AFTER)})
+    def __init__(self, description: str | None = None, **members: Any) -> None:
+        super().__init__(description, **members)
+        self.retry_after = RETRY_AFTER
 
 
 class LogoutIncomplete(Unavailable):
@@ -134,16 +136,16 @@ class LogoutIncomplete(Unavailable):
     error_code = "logout_incomplete"
     description = (
         "This browser has forgotten your session, but the server could not be told: a copy of it would still work. "
-        "Sign in again in a moment and end it on your devices page."
+        "Sign in again in a moment and sign it out on your devices page."
     )
 
 
-class SessionNotFoundProblem(Problem, NotFound):
+class SessionNotFoundProblem(Problem, SessionNotFound, NotFound):
     """No session or device of that id belongs to this user."""
 
     title = "There is no such session or device"
     error_code = "not_found"
-    description = "No session or device of that id belongs to you; it may have been forgotten already."
+    description = "No session or device of that id belongs to you; it may have been deleted already."
 
 
 class NothingToResume(SessionNotFoundProblem):
@@ -158,9 +160,11 @@ class LinkSpent(Problem):
     """The link of a mail does not work, or no longer."""
 
     code = 410
-    title = "This link works no longer"
+    title = "This link no longer works"
     error_code = "link_spent"
-    description = "It was used already, has expired, or is not whole. Sign in to see your devices, and end any of them."
+    description = (
+        "It was used already, has expired, or is incomplete. Sign in to see your devices, and sign out of any of them."
+    )
 
 
 class BadRequestProblem(Problem):

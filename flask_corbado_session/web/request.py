@@ -1,4 +1,4 @@
-"""What a request brought, and what it amounts to: the outcome is found when first asked for, and kept with it."""
+"""What a request presents and what its outcome is: found when first asked for, and kept with the request."""
 
 from __future__ import annotations
 
@@ -11,35 +11,41 @@ from flask import current_app, request
 from ..model.errors import SessionNotFound, StoreUnavailable
 from ..model.outcome import Active, Anonymous, Outcome, Refreshed, Started
 from ..model.records import ShortSession
+from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
 from .origin import SAFE_METHODS, is_foreign
 from .problems import CsrfRejected, SessionNotFoundProblem, Unavailable
-from .state import EXTENSION, AppState, RequestState, current_request_state
+from .state import EXTENSION, RequestState, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
+T = TypeVar("T")
 _EXEMPT = "_corbado_session_csrf_exempt"
 SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "refresh", "logout"))
 """What a single-page app on another host may call (``CORS_ORIGINS``)."""
 
 
 def find_outcome(request_state: RequestState) -> Outcome:
-    """The outcome of this request. Raises a 403 or 503 once; whoever asks again, in an error page say, sees nobody."""
+    """The outcome of this request. Raises a 403 or 503 once; later calls, in an error page say, give Anonymous."""
     if request_state.outcome is None:
         request_state.outcome = Anonymous()
         request_state.outcome = _find(request_state)
     return request_state.outcome
 
 
-def current_short() -> ShortSession | None:
-    """The short session of this request, if there is one."""
-    outcome = find_outcome(current_request_state())
+def short_of(outcome: Outcome | None) -> ShortSession | None:
+    """The short session of an outcome that has one."""
     return outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
 
 
+def current_short() -> ShortSession | None:
+    """The short session of this request, if there is one."""
+    return short_of(find_outcome(current_request_state()))
+
+
 def _find(request_state: RequestState) -> Outcome:
-    state, environ = request_state.state, request_state.environ
+    state, environ = request_state.app_state, request_state.environ
     if "HTTP_AUTHORIZATION" in environ and (bearer := bearer_token()) is not None:
-        return state.shorts.bearer(bearer)
+        return state.short_sessions.bearer(bearer)
     if not state.reads_cookies:
         return Anonymous()
     cookies = request.cookies
@@ -47,17 +53,17 @@ def _find(request_state: RequestState) -> Outcome:
     if not tokens and state.settings.long_cookie not in cookies:
         return Anonymous()
     check_origin(state)
-    short = state.shorts.first_valid(tokens)
+    short = state.short_sessions.first_valid(tokens)
     return refresh(request_state, presented_tokens(request_state)) if short is None else Active(short)
 
 
 def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
-    """What the long tokens amount to; a database that does not answer becomes the 503."""
-    rows = request_state.state.rows
-    if rows is None or not presented.may_refresh:
+    """The outcome of the long tokens; a database that does not answer becomes the 503."""
+    parts = request_state.app_state.parts
+    if parts is None or not presented.may_refresh:
         return Anonymous()
     try:
-        return rows.lifecycle.refresh(presented)
+        return parts.refresh.refresh(presented)
     except StoreUnavailable as error:
         raise unavailable(error) from error
 
@@ -66,9 +72,6 @@ def unavailable(error: StoreUnavailable) -> Unavailable:
     """The 503 of a database that did not answer; the log says why."""
     log.error("%s", error)
     return Unavailable()
-
-
-T = TypeVar("T")
 
 
 def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
@@ -91,14 +94,13 @@ def bearer_token() -> str | None:
 
 def presented_tokens(request_state: RequestState) -> PresentedTokens:
     """What the request's cookies hold, and where it came from."""
-    settings, cookies = request_state.state.settings, request.cookies
+    settings, cookies = request_state.app_state.settings, request.cookies
     long = cookies.getlist(settings.long_cookie)
     device = cookies.getlist(settings.device_cookie)
-    agent = request.environ.get("HTTP_USER_AGENT")
-    may_refresh = bool(long) and not request_state.answered and request.method != "OPTIONS" and not _is_static()
-    return PresentedTokens(
-        cookies.getlist(settings.short_cookie), long, device, request.remote_addr, agent, may_refresh
-    )
+    user_agent = request.environ.get("HTTP_USER_AGENT")
+    may_refresh = bool(long) and not request_state.response_started and request.method != "OPTIONS" and not _is_static()
+    short = cookies.getlist(settings.short_cookie)
+    return PresentedTokens(short, long, device, request.remote_addr, user_agent, may_refresh)
 
 
 def _is_static() -> bool:
@@ -107,7 +109,7 @@ def _is_static() -> bool:
 
 
 def check_origin(state: AppState) -> None:
-    """Refuse an unsafe request of a foreign page, before anything is read."""
+    """Reject an unsafe request of a foreign page, before anything is read."""
     method = request.method
     if method in SAFE_METHODS or bearer_token() is not None:
         return

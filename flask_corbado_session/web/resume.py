@@ -1,8 +1,8 @@
 """A form that was interrupted by re-authentication is not lost: it waits, encrypted, in the browser that sent it.
 
-``fresh_login_required`` puts it into a cookie for ten minutes and sends the person to prove who he is; ``next`` leads
-back to ``/session/resume``, a page that shows one button which sends it again. Nothing is stored on the server; what
-was typed is readable to neither the database nor the browser, and counts for the same user alone.
+``fresh_login_required`` puts it into a cookie for ten minutes and asks the person to confirm who they are. ``next``
+leads back to ``/session/resume``, a page with one button that sends the form again. Nothing is stored on the server.
+Neither the database nor the browser can read what was typed, and only the same user gets it back.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from hashlib import sha256
 from hmac import new as hmac
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from flask import current_app, request, url_for
+from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from ..model.records import ShortSession
-from .challenge import asked_path
-from .state import EXTENSION, RequestState, current_request_state
+from .challenge import requested_path
+from .state import EXTENSION, RequestState, app_state, current_request_state
 
 COOKIE = "cbo_resume"
 LIFETIME = 600
@@ -40,11 +40,11 @@ class Remembered:
 
 def remember(request_state: RequestState, short: ShortSession | None, answer: Response) -> str | None:
     """Put the form of this request into ``answer``'s cookie; the URL that sends it again, or None if it can't wait."""
-    settings = request_state.state.settings
+    settings = request_state.app_state.settings
     is_form = request.method == "POST" and request.mimetype == "application/x-www-form-urlencoded"
     if short is None or settings.url_prefix is None or not is_form:
         return None
-    body = json.dumps([short.user_id, asked_path(), list(request.form.items(multi=True))]).encode()
+    body = json.dumps([short.user_id, requested_path(), list(request.form.items(multi=True))]).encode()
     value = _fernet().encrypt_at_time(zlib.compress(body), _seconds(request_state)).decode()
     if len(value) > SIZE_LIMIT:
         return None
@@ -72,12 +72,11 @@ def recall(short: ShortSession) -> Remembered | None:
 
 
 def _seconds(request_state: RequestState) -> int:
-    return int(request_state.state.clock.now().timestamp())
+    return int(request_state.app_state.clock.now().timestamp())
 
 
 def _fernet() -> MultiFernet:
-    config = current_app.config
-    secrets = [config["SECRET_KEY"], *(config.get("SECRET_KEY_FALLBACKS") or [])]
-    raw = [secret.encode() if isinstance(secret, str) else secret for secret in secrets]
-    keys = [urlsafe_b64encode(hmac(each, b"flask-corbado-session.resume", sha256).digest()) for each in raw]
+    secrets = [secret.encode() if isinstance(secret, str) else secret for secret in app_state().secret_keys]
+    # derived, so that no other use of SECRET_KEY reads what is kept here
+    keys = [urlsafe_b64encode(hmac(secret, b"flask-corbado-session.resume", sha256).digest()) for secret in secrets]
     return MultiFernet([Fernet(key) for key in keys])

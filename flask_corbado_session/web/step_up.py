@@ -1,4 +1,4 @@
-"""Step-up: views for people who have proven lately who they are (RFC 9470), and how they do."""
+"""Step-up (RFC 9470): views that ask for a recent sign-in, and how the user confirms it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any, TypeVar, overload
 from flask import redirect
 
 from ..model.errors import StoreUnavailable
-from ..model.outcome import Active, Refreshed, Started
 from ..model.records import ShortSession
 from . import resume
-from .challenge import abort_unauthenticated, view_url, way_back
-from .guards import guard, refusal
+from .challenge import abort_unauthenticated, return_path, view_url
+from .guards import guard, login_response
 from .problems import InsufficientAuthentication, is_navigation
-from .request import bearer_token, check_origin, find_outcome, presented_tokens, unavailable
+from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .state import RequestState, current_request_state
 
-RECENT = 15 * 60
-"""Seconds for which a sign-in is recent enough to end other sessions, where ``REAUTH_VIEW`` is set."""
+RECENT = timedelta(minutes=15)
+"""For how long a sign-in is recent enough to end other sessions, where ``REAUTH_VIEW`` is set."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -27,60 +26,70 @@ View = TypeVar("View", bound=Callable[..., Any])
 @overload
 def fresh_login_required(view: View, /) -> View: ...
 @overload
-def fresh_login_required(*, max_age: float = 300, amr: Iterable[str] | None = None) -> Callable[[View], View]: ...
-def fresh_login_required(view: View | None = None, /, *, max_age: float = 300, amr: Iterable[str] | None = None) -> Any:
-    """Let the view run for who signed in, or confirmed it, within ``max_age`` seconds, by all methods of ``amr``.
+def fresh_login_required(
+    *, max_age: float | timedelta = 300, amr: Iterable[str] | None = None
+) -> Callable[[View], View]: ...
+def fresh_login_required(
+    view: View | None = None, /, *, max_age: float | timedelta = 300, amr: Iterable[str] | None = None
+) -> Any:
+    """Let the view run for a user who signed in, or confirmed it, lately enough.
 
-    Anyone else is sent to ``REAUTH_VIEW`` (else ``LOGIN_VIEW``), with the form he sent remembered; a script gets the
-    401 of RFC 9470, code ``insufficient_user_authentication``.
+    Anyone else is redirected to ``REAUTH_VIEW`` (else ``LOGIN_VIEW``), and the form they sent is kept for them; a
+    script gets the 401 of RFC 9470, code ``insufficient_user_authentication``.
+
+    :param max_age: seconds, or a timedelta, since the user last proved who they are.
+    :param amr: authentication methods (RFC 8176) that must all have been used.
+    :returns: the view, guarded; or a decorator, when called with parentheses.
     """
-    wanted = frozenset((amr,) if isinstance(amr, str) else amr or ())
-    return guard(lambda: refusal() or step_up_response(max_age, wanted), view)
+    required = frozenset((amr,) if isinstance(amr, str) else amr or ())
+    age = max_age if isinstance(max_age, timedelta) else timedelta(seconds=max_age)
+    return guard(lambda: login_response() or step_up_response(age, required), view)
 
 
-def step_up_response(max_age: float, amr: frozenset[str] = frozenset()) -> Any:
-    """None for a signed-in user who proved it lately enough, else the answer that asks him to."""
+def step_up_response(max_age: timedelta, amr: frozenset[str] = frozenset()) -> Any:
+    """None for a signed-in user who proved who they are lately enough, else the response that asks for it."""
     request_state = current_request_state()
-    outcome = request_state.outcome
-    short = outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
-    if short is not None and is_fresh(request_state, short, max_age, amr):
+    settings, short = request_state.app_state.settings, short_of(request_state.outcome)
+    if short is not None and _is_fresh(request_state, short, max_age, amr):
         return None
-    view = request_state.state.settings.reauth_view or request_state.state.settings.login_view
+    view = settings.reauth_view or settings.login_view
     if view is None or not is_navigation() or bearer_token() is not None:
-        raise InsufficientAuthentication(max_age, amr)
-    answer = redirect("", 303)
-    answer.location = view_url(view, next=resume.remember(request_state, short, answer) or way_back())
-    return answer
+        raise InsufficientAuthentication(max_age.total_seconds(), amr)
+    response = redirect("", 303)
+    response.location = view_url(view, next=resume.remember(request_state, short, response) or return_path())
+    return response
 
 
-def is_fresh(request_state: RequestState, short: ShortSession, max_age: float, amr: frozenset[str]) -> bool:
-    """Whether the person proved who he is within ``max_age`` seconds, by all these methods."""
+def _is_fresh(request_state: RequestState, short: ShortSession, max_age: timedelta, amr: frozenset[str]) -> bool:
     if short.auth_time is None or not amr <= set(short.amr):
         return False
     # auth_time is whole seconds, rounded down
-    return request_state.state.clock.now() - short.auth_time <= timedelta(seconds=max_age + 1)
+    return request_state.app_state.clock.now() - short.auth_time <= max_age + timedelta(seconds=1)
 
 
 def confirm_login(*, amr: Iterable[str] = ()) -> bool:
-    """The signed-in person has just proven again who he is, by ``amr``: a new long session takes the old one's place.
+    """The signed-in user has just proven again who they are: a new long session takes the old one's place.
 
-    It has a new id; user, claims, device and remember-me stay; the old one is ended as ``superseded``. Returns True.
+    It has a new id. User, claims, device and ``remember`` stay; the old session is ended as ``superseded``.
+
+    :param amr: how they proved it (RFC 8176).
+    :returns: True, as Flask-Login does.
     """
     request_state = current_request_state()
-    check_origin(request_state.state)
-    outcome = find_outcome(request_state)
-    if not isinstance(outcome, (Active, Refreshed, Started)) or outcome.short.session_id is None:
+    check_origin(request_state.app_state)
+    short = short_of(find_outcome(request_state))
+    if short is None or short.session_id is None:
         abort_unauthenticated()  # there is nobody whose login could be confirmed
-    lifecycle = request_state.state.with_database().lifecycle
+    sign_in = request_state.app_state.with_database().sign_in
     try:
-        persistent, claims = lifecycle.carried_over(outcome.short.session_id) or (True, {})
-        request_state.outcome = lifecycle.start(
-            outcome.short.user_id,
+        persistent, claims = sign_in.carried_over(short.session_id) or (True, {})
+        request_state.outcome = sign_in.start(
+            short.user_id,
             presented_tokens(request_state),
             persistent=persistent,
             claims=claims,
             amr=amr,
-            superseding=outcome.short.session_id,
+            superseding=short.session_id,
         )
     except StoreUnavailable as error:
         raise unavailable(error) from error

@@ -136,7 +136,7 @@ def reason(end_reason: str | None) -> str:
 
 def place(ip: str | None) -> str | None:
     """Where an address is, as ``sessions.ip_locator`` says; None without one, and when it fails."""
-    locate = app_state().callbacks.ip_locator
+    locate = app_state().hooks.ip_locator
     if locate is None or not ip:
         return None
     try:

@@ -1,33 +1,44 @@
-"""The routes of the extension (DESIGN §8): who am I, refresh, sign out, devices, and what is revoked there."""
+"""The routes of the extension (DESIGN §8): who am I, refresh, sign out, the revocation feed, the public keys."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 
+from ..keys.key import KeyRing
+from ..keys.ring import KeyFile
 from ..model.outcome import Active, Refreshed
-from ..model.records import ShortSession
-from ..operators import api as api_v2
-from . import device_views, well_known
-from .as_json import iso
+from ..sessions.parts import AppState
+from . import device_views
+from .as_json import claims_json, iso, short_session_json
 from .challenge import unauthenticated_problem
-from .current import current_session
 from .guards import login_required, logout_user
 from .origin import is_same_host, safe_next
 from .problems import BadRequestProblem, LinkSpent, NothingToResume, is_navigation
-from .request import SHARED_ENDPOINTS, bearer_token, check_origin, find_outcome, found_or_503, presented_tokens, refresh
+from .request import (
+    SHARED_ENDPOINTS,
+    bearer_token,
+    check_origin,
+    current_short,
+    find_outcome,
+    found_or_503,
+    presented_tokens,
+    refresh,
+)
 from .resume import recall
-from .state import EXTENSION, AppState, app_state, current_request_state
+from .state import EXTENSION, app_state, current_request_state
 
 _FEED_LIMIT = 10_000
-"""Ids in one answer of the feed, which must stay below the megabyte that its readers take."""
+"""Ids in one page of the feed, which must stay below the megabyte that its readers accept."""
 
 
 def blueprint(state: AppState) -> Blueprint:
-    """The extension's blueprint for one app; its rows under the prefix are absent when that is None."""
+    """The extension's blueprint for one app; without a prefix it has the public keys alone."""
     settings, prefix = state.settings, state.settings.url_prefix
     routes = Blueprint(
         EXTENSION,
@@ -36,9 +47,7 @@ def blueprint(state: AppState) -> Blueprint:
         static_folder="static" if prefix else None,
         static_url_path=f"{prefix}/static" if prefix else None,
     )
-    well_known.add_routes(routes, state.keys)
-    if settings.api_secret is not None and state.rows is not None:
-        api_v2.add_routes(routes, state)
+    add_public_keys(routes, state.keys)
     if prefix is None:
         return routes
 
@@ -51,7 +60,7 @@ def blueprint(state: AppState) -> Blueprint:
     add("", "who_am_i", who_am_i, "GET")
     if settings.cors_origins:
         routes.after_request(partial(share, settings.cors_origins))
-    if state.rows is None:
+    if state.parts is None:
         return routes
     add("/refresh", "refresh", refresh_short)
     add("/logout", "logout", logout)
@@ -72,9 +81,10 @@ def blueprint(state: AppState) -> Blueprint:
 
 def who_am_i() -> Response:
     """Claims and expiry; a plain 401 without a session, whatever the app answers elsewhere: scripts wait for it."""
-    if not current_session:
+    short = current_short()
+    if short is None:
         raise unauthenticated_problem(current_request_state())
-    return jsonify(_who(current_session._short))
+    return jsonify(short_session_json(short))
 
 
 def refresh_short() -> Any:
@@ -86,7 +96,7 @@ def refresh_short() -> Any:
     if not isinstance(outcome, Refreshed):
         raise unauthenticated_problem(request_state)
     short = outcome.short
-    answer = {"expires_at": iso(short.expires_at), "claims": _claims(short)}
+    answer = {"expires_at": iso(short.expires_at), "claims": claims_json(short)}
     origin = request.headers.get("Origin", "")
     if origin in app_state().settings.cors_origins and not is_same_host(origin, request.host):
         answer["token"] = outcome.short_token  # its page can't read the cookie, and holds this in memory only
@@ -94,14 +104,14 @@ def refresh_short() -> Any:
 
 
 def revocations() -> Response:
-    """The ids ended after ``since`` (milliseconds), and ``until`` when that is known: open, for it is ids alone.
+    """The ids ended after ``since`` (milliseconds), and up to when that is known: open to all, since it is ids alone.
 
-    Where ``more`` is true the answer was full, and the rest begins at its ``until``.
+    Where ``more`` is true the page was full, and the next one begins at its ``until``.
     """
     since = request.args.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) <= 15):
-        raise BadRequestProblem("The parameter 'since' must be whole milliseconds since 1970.", field="since")
-    ended_set = app_state().shorts.ended
+        raise BadRequestProblem("The parameter 'since' must be an integer, in milliseconds since 1970.", field="since")
+    ended_set = app_state().short_sessions.ended
     ended, not_before, until = ended_set.since(int(since), _FEED_LIMIT) if ended_set is not None else ([], {}, 0)
     more = len(ended) + len(not_before) >= _FEED_LIMIT
     response = jsonify(ended=ended, not_before=not_before, until=until, more=more)
@@ -124,7 +134,8 @@ def _root() -> str:
 @login_required
 def resume_form() -> Any:
     """A button that sends the form again which re-authentication interrupted (``fresh_login_required``)."""
-    remembered = recall(current_session._short)
+    short = current_short()
+    remembered = None if short is None else recall(short)
     if remembered is None:
         raise NothingToResume
     return render_template("corbado_session/resume.html", path=remembered.path, fields=remembered.fields)
@@ -135,7 +146,7 @@ def resume_form() -> Any:
 
 def ask_to_disown(token: str) -> Any:
     """The page behind the link: a GET changes nothing, for mail scanners follow links."""
-    device = found_or_503(lambda: app_state().with_database().disowning.find(token))
+    device = found_or_503(lambda: app_state().with_database().disown_links.find(token))
     if device is None:
         raise LinkSpent
     return _no_store(render_template("corbado_session/disown.html", device=device, done=False))
@@ -144,7 +155,7 @@ def ask_to_disown(token: str) -> Any:
 def disown(token: str) -> Any:
     """End every session of the device the link stands for, once."""
     check_origin(app_state())
-    device = found_or_503(lambda: app_state().with_database().disowning.use(token))
+    device = found_or_503(lambda: app_state().with_database().disown_links.use(token))
     if device is None:
         raise LinkSpent
     return _no_store(render_template("corbado_session/disown.html", device=device, done=True))
@@ -158,30 +169,14 @@ def _no_store(page: str) -> Response:
     return response
 
 
-# ---- as JSON
+# ---- single-page apps on another host (Fetch standard, CORS): exact origins, nothing else
 
-
-def _claims(short: ShortSession) -> dict[str, Any]:
-    return {**short.claims, "sub": short.user_id, "sid": short.session_id, "amr": list(short.amr)}
-
-
-def _who(short: ShortSession) -> dict[str, Any]:
-    return {
-        "user_id": short.user_id,
-        "session_id": short.session_id,
-        "claims": _claims(short),
-        "issued_at": iso(short.issued_at),
-        "expires_at": iso(short.expires_at),
-        "auth_time": iso(short.auth_time),
-        "amr": list(short.amr),
-    }
-
-
-_MAX_AGE = 600
+_PREFLIGHT_MAX_AGE = 600
+"""Seconds."""
 
 
 def share(origins: frozenset[str], response: Response) -> Response:
-    """Let the page of an allowed origin read the answer; any other origin gets no header at all."""
+    """Let the page of an allowed origin read the response; any other origin gets no header at all."""
     if request.endpoint not in SHARED_ENDPOINTS:
         return response
     response.vary.add("Origin")
@@ -192,7 +187,33 @@ def share(origins: frozenset[str], response: Response) -> Response:
         if request.method == "OPTIONS":
             response.headers["Access-Control-Allow-Methods"] = "GET, POST"
             response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
-            response.headers["Access-Control-Max-Age"] = str(_MAX_AGE)
+            response.headers["Access-Control-Max-Age"] = str(_PREFLIGHT_MAX_AGE)
         else:
             response.headers["Access-Control-Expose-Headers"] = "Retry-After, WWW-Authenticate, Date"
     return response
+
+
+# ---- public keys, for services that only verify (RFC 7517)
+
+JWKS_MAX_AGE = 60
+"""Seconds a copy may serve. With a verifier's own few minutes still well under the 10 a key is published ahead."""
+
+
+def add_public_keys(routes: Blueprint, keys: KeyRing) -> None:
+    """Add their two routes, if there are any: what ``SECRET_KEY`` signs nobody else can verify."""
+    if not isinstance(keys, KeyFile):
+        return
+
+    def jwks() -> Response:
+        """The public members of every published key. Asks for no session, so that any cache may keep it."""
+        body = json.dumps({"keys": [dict(key.public_jwk) for key in keys.published()]})
+        response = Response(body, mimetype="application/json")
+        response.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])
+        response.headers["Cache-Control"] = f"public, max-age={JWKS_MAX_AGE}"
+        response.headers["Access-Control-Allow-Origin"] = "*"  # public, and the same for everyone
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.make_conditional(request)
+        return response
+
+    for rule in ("/.well-known/jwks.json", "/.well-known/jwks"):
+        routes.add_url_rule(rule, "jwks", jwks)

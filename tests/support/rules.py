@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from blinker import NamedSignal
+from flask_corbado_session.sessions.lifecycle import Lifecycle
 from sqlalchemy import MetaData, make_url
 
 from flask_corbado_session.database.engine import Database
@@ -22,7 +23,6 @@ from flask_corbado_session.model.clock import Clock
 from flask_corbado_session.model.outcome import Refreshed, Started
 from flask_corbado_session.model.settings import Settings
 from flask_corbado_session.sessions.hooks import Loaders
-from flask_corbado_session.sessions.lifecycle import Lifecycle
 from flask_corbado_session.sessions.new_device import DisownLinks
 from flask_corbado_session.sessions.presented import PresentedTokens
 from flask_corbado_session.sessions.revocation import Revocation

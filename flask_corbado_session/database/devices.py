@@ -1,0 +1,124 @@
+"""The device table: devices are found, added, named and disowned, and listed with their live sessions."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+
+from ..model.clock import to_ms
+from ..model.errors import ConstraintViolated
+from ..model.records import Device, UserAgentDescription
+from ..tokens.ids import new_id
+from .conditions import is_live
+from .engine import Database
+from .rows import device, long_session
+from .sessions import SessionStore
+
+_PREFIX = "device_"
+
+
+class DeviceStore:
+    """The devices of one database. Raises :class:`StoreUnavailable` when it does not answer."""
+
+    def __init__(self, database: Database, sessions: SessionStore) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._session = database.tables.session
+        self._device = database.tables.device
+
+    def find_or_add(
+        self,
+        user_id: str,
+        cookie_hash: bytes,
+        user_agent: str | None,
+        describe: Callable[[], UserAgentDescription],
+        now: datetime,
+    ) -> tuple[str, UserAgentDescription | None]:
+        """The id of this cookie's device for this user, and its description if it was added just now.
+
+        One statement, two when it is new.
+        """
+        c = self._device.c
+        known = select(c.id).where(c.user_id == user_id, c.cookie_hash == cookie_hash)
+        device_id = self._database.run(lambda connection: connection.execute(known).scalar())
+        if device_id is not None:
+            return device_id, None
+        description, new_device_id = describe(), new_id()
+        row = {
+            "id": new_device_id,
+            "user_id": user_id,
+            "cookie_hash": cookie_hash,
+            "user_agent": user_agent,
+            "browser": description.browser,
+            "system": description.system,
+            "device_type": description.device_type,
+            "first_seen_at": to_ms(now),
+        }
+        try:
+            self._database.run(lambda connection: connection.execute(insert(self._device), row))
+        except ConstraintViolated:  # the same browser signed in twice at once
+            return self._database.run(lambda connection: connection.execute(known).scalar_one()), None
+        return new_device_id, description
+
+    def exists(self, device_id: str, user_id: str | None = None) -> bool:
+        """Whether there is such a device (of this user)."""
+        stmt = select(self._device.c.id).where(self._owned(device_id, user_id))
+        return self._database.run(lambda connection: connection.execute(stmt).scalar()) is not None
+
+    def rename(self, device_id: str, user_id: str | None, name: str | None) -> bool:
+        """Give a device a name, or take it away; whether there is such a device (of this user)."""
+        stmt = update(self._device).where(self._owned(device_id, user_id)).values(name=name)
+        return self._database.run(lambda connection: connection.execute(stmt).rowcount) > 0
+
+    def disown(self, device_id: str, cookie_hash: bytes, now: datetime) -> list[str] | None:
+        """Forget the device's cookie and end its sessions, in one transaction; None if that has been done already."""
+        c = self._device.c
+        forget = update(self._device).where(c.id == device_id, c.cookie_hash == cookie_hash)
+
+        def disown(connection: Connection) -> list[str] | None:
+            if not connection.execute(forget.values(cookie_hash=secrets.token_bytes(32))).rowcount:
+                return None
+            return self._sessions.end_device_in(connection, device_id, "revoked", now)
+
+        return self._database.transaction(disown)
+
+    def with_cookie(self, device_id: str) -> tuple[Device, bytes] | None:
+        """A device without its sessions, and the hash of its cookie."""
+        stmt = select(self._device).where(self._device.c.id == device_id)
+        row = self._database.run(lambda connection: connection.execute(stmt).one_or_none())
+        return None if row is None else (device(row), row.cookie_hash)
+
+    def of_user(self, user_id: str, now: datetime, current_id: str | None) -> list[Device]:
+        """The user's devices that have a live session, the current one first, then the latest seen. One statement."""
+        return self._list(self._session.c.user_id == user_id, now, current_id)
+
+    def of_session(self, session_id: str, now: datetime) -> Device | None:
+        """The device a live session runs on, with its live sessions. One statement."""
+        c = self._session.c
+        its_device = select(c.device_id).where(c.id == session_id).scalar_subquery()
+        return next(iter(self._list(c.device_id == its_device, now, session_id)), None)
+
+    def _list(self, which: ColumnElement[bool], now: datetime, current_id: str | None) -> list[Device]:
+        s, d = self._session.c, self._device.c
+        stmt = (
+            select(self._session, *(column.label(_PREFIX + column.name) for column in d if column.name != "id"))
+            .join(self._device, s.device_id == d.id)
+            .where(which, is_live(s, to_ms(now)))
+            .order_by(s.last_seen_at.desc(), s.created_at.desc(), s.id)
+        )
+        rows = self._database.run(lambda connection: connection.execute(stmt).all())
+        by_device: dict[str, list[Row[Any]]] = {}
+        for row in rows:
+            by_device.setdefault(row.device_id, []).append(row)
+        devices = [
+            device(rows[0], [long_session(row, current_id) for row in rows], _PREFIX) for rows in by_device.values()
+        ]
+        return sorted(devices, key=lambda device: not device.is_current)
+
+    def _owned(self, device_id: str, user_id: str | None) -> ColumnElement[bool]:
+        c = self._device.c
+        return c.id == device_id if user_id is None else (c.id == device_id) & (c.user_id == user_id)

@@ -1,0 +1,56 @@
+"""The parts of one app, as ``assembly`` puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..database.engine import Database
+from ..keys.key import KeyRing
+from ..model.clock import Clock
+from ..model.settings import Settings
+from ..verification.short_sessions import ShortSessionAuthenticator
+from .ending import Ending
+from .hooks import Hooks
+from .new_device import DisownLinks
+from .refresh import Refresh
+from .revocation import Revocation
+from .sign_in import SignIn
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseParts:
+    """What an app with a database has beyond one that only verifies."""
+
+    database: Database
+    sign_in: SignIn
+    refresh: Refresh
+    ending: Ending
+    revocation: Revocation
+    disown_links: DisownLinks
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """Everything of one app, in ``app.extensions["corbado_session"]``."""
+
+    settings: Settings
+    clock: Clock
+    keys: KeyRing
+    secret_keys: Sequence[str | bytes] = field(repr=False)
+    """``SECRET_KEY``, then its fallbacks; empty in an app that only verifies."""
+    short_sessions: ShortSessionAuthenticator
+    hooks: Hooks
+    parts: DatabaseParts | None
+    reads_cookies: bool
+    """False in a service that only verifies and has been told no cookie: there a session comes as bearer alone."""
+    logged_once: set[str] = field(default_factory=set)
+    """Which of the messages that are logged once have been."""
+
+    def with_database(self) -> DatabaseParts:
+        """The database side; RuntimeError in a service that only verifies."""
+        if self.parts is None:
+            raise RuntimeError(
+                "this app's CorbadoSession only verifies: sessions start and end where CorbadoSession has a db"
+            )
+        return self.parts

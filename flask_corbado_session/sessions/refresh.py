@@ -1,0 +1,129 @@
+"""How the tokens of a request are resolved to an outcome: a valid short session, else what the long one gives."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from ..database.rotation import Accepted, Gone, Rotation
+from ..model import signals
+from ..model.clock import Clock
+from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed
+from ..model.records import Context, Notice
+from ..model.settings import Settings
+from ..tokens.long import LongToken, LongTokenSigner
+from ..tokens.short import check_claims
+from ..verification.ended import EndedSessionCache
+from ..verification.short_sessions import ShortSessionAuthenticator
+from .ending import Ending
+from .hooks import Hooks
+from .minting import Minter
+from .presented import PresentedTokens, authentic_tokens
+
+_ONE_SECOND = timedelta(seconds=1)
+
+
+class Refresh:
+    """Resolves tokens on one app's settings, keys and database. Raises :class:`StoreUnavailable` alone."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        minter: Minter,
+        long_tokens: LongTokenSigner,
+        short_sessions: ShortSessionAuthenticator,
+        rotation: Rotation,
+        ended_cache: EndedSessionCache,
+        ending: Ending,
+        hooks: Hooks,
+        sender: object,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._minter = minter
+        self._long_tokens = long_tokens
+        self._short_sessions = short_sessions
+        self._rotation = rotation
+        self._ended_cache = ended_cache
+        self._ending = ending
+        self._hooks = hooks
+        self._sender = sender
+
+    def resolve(self, presented: PresentedTokens) -> Outcome:
+        """The outcome of a request: its short session if that is valid, else what its long one gives."""
+        short = self._short_sessions.first_valid(presented.short)
+        return self.refresh(presented) if short is None else Active(short)
+
+    def refresh(self, presented: PresentedTokens) -> Outcome:
+        """The outcome of the long tokens alone, also while a short session is still valid. Statements: PROTOCOL.md."""
+        outcome: Outcome = Anonymous()
+        if not presented.may_refresh:
+            return outcome
+        for token in authentic_tokens(self._long_tokens, presented.long):
+            outcome = self._present(token, presented.context(self._settings))
+            if isinstance(outcome, Refreshed):
+                break
+        return outcome
+
+    def _present(self, token: LongToken, context: Context) -> Refreshed | Ended:
+        reason = self._ended_cache.reason(token.session_id)
+        if reason is not None:
+            return Ended(token.session_id, reason)
+        at = self._clock.now()
+        verdict = self._rotation.present(token, context, at)
+        match verdict:
+            case Accepted():
+                return self._accept(token, verdict, context, at)
+            case Gone():
+                return self._record_gone(token.session_id, verdict, context)
+            case _:  # pragma: no cover
+                assert_never(verdict)
+
+    def _accept(self, token: LongToken, accepted: Accepted, context: Context, at: datetime) -> Refreshed | Ended:
+        user_id = accepted.user_id
+        if not self._hooks.user_exists(user_id):
+            self._ending.end_disabled(token.session_id, user_id)
+            return Ended(token.session_id, "user_disabled")
+        short, short_token = self._minter.mint(
+            user_id,
+            token.session_id,
+            _minted_at(at, accepted.short_not_before),
+            long_expires_at=accepted.expires_at,
+            auth_time=accepted.auth_time,
+            amr=accepted.amr,
+            claims={**accepted.claims, **check_claims(self._hooks.claims(user_id))},
+        )
+        signals.session_refreshed.send(
+            self._sender,
+            user_id=user_id,
+            session_id=token.session_id,
+            kind=accepted.kind,
+            context=context,
+            previous=accepted.previous,
+        )
+        return Refreshed(
+            short=short,
+            short_token=short_token,
+            long_token=self._long_tokens.dump(token.child()) if accepted.gets_child else None,
+            persistent=accepted.persistent,
+            long_expires_at=accepted.expires_at,
+            at=at,
+            kind=accepted.kind,
+        )
+
+    def _record_gone(self, session_id: str, gone: Gone, context: Context) -> Ended:
+        self._ended_cache.remember([session_id], gone.reason)
+        if gone.found_now:
+            user_id = gone.user_id or ""
+            self._ending.add_to_ended_set([session_id])
+            signals.session_reuse_detected.send(
+                self._sender, user_id=user_id, session_id=session_id, context=context, previous=gone.previous
+            )
+            self._hooks.notify(Notice("reuse", user_id, session_id, context, gone.previous), None)
+        return Ended(session_id, gone.reason)
+
+
+def _minted_at(at: datetime, not_before: datetime | None) -> datetime:
+    """Tokens hold whole seconds: one minted in the second in which older ones were invalidated must look newer."""
+    return at if not_before is None else max(at, not_before + _ONE_SECOND)
