@@ -26,7 +26,7 @@ import jwt
 import pytest
 
 from flask_corbado_session.keys.file import read
-from flask_corbado_session.keys.jwk import SigningAlgorithm
+from flask_corbado_session.keys.key import SigningAlgorithm
 from flask_corbado_session.keys.rotation import generate
 from flask_corbado_session.web.well_known import MAX_AGE
 from tests.support.apps import make_app
