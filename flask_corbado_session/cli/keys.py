@@ -11,11 +11,12 @@ from flask.cli import AppGroup, FlaskGroup
 
 from ..keys import rotation as key_rotation
 from ..keys.file import KeyFileError, read
-from ..keys.jwk import SigningAlgorithm, state_of
+from ..keys.jwk import state_of
+from ..keys.key import KEY_TYPES, SigningAlgorithm
 from ..keys.ring import KeyFile
 from ..web.state import app_state
 
-ALGORITHMS = click.Choice(["RS256", "ES256", "EdDSA"])
+ALGORITHMS = click.Choice(list(KEY_TYPES))
 LEAST_MINUTES = int(key_rotation.PREPUBLICATION.total_seconds() // 60)
 T = TypeVar("T")
 

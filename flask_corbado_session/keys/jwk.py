@@ -1,4 +1,4 @@
-"""One asymmetric signing key: made, read from its private JWK (RFC 7517), and shown by its public members."""
+"""One asymmetric key as a JWK (RFC 7517): made, read, written, and shown by its public members."""
 
 from __future__ import annotations
 
@@ -8,29 +8,26 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.exceptions import InvalidKeyError
+from jwt.algorithms import get_default_algorithms
+from jwt.exceptions import PyJWTError
 
-from .key import Algorithms, Key, thumbprint
+from .key import KEY_TYPES, Key, SigningAlgorithm, thumbprint
 
-SigningAlgorithm = Literal["RS256", "ES256", "EdDSA"]
 KeyState = Literal["next", "signing", "retiring", "expired"]
 
 LEAST_RSA_BITS = 2048
 _LAST_SECOND = 253402300799  # the year 9999, where datetime ends
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
-_SHAPES: dict[str, tuple[str, str | None]] = {
-    "RS256": ("RSA", None),
-    "ES256": ("EC", "P-256"),
-    "EdDSA": ("OKP", "Ed25519"),
-}
+_IMPLEMENTATIONS = get_default_algorithms()
 _PUBLIC = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key and its times: it signs from ``signs_from`` (None: always) and is published until ``published_until``."""
+    """A private key and its times: it signs from ``signs_from`` on (None: always) and is published until
+    ``published_until`` (None: open)."""
 
     key: Key
     public_jwk: Mapping[str, Any]
@@ -45,11 +42,11 @@ class SigningKey:
 
     @property
     def starts_at(self) -> datetime:
-        """When it begins to sign; the epoch when that was left open."""
+        """``signs_from``, or the epoch where that is None."""
         return self.signs_from or _EPOCH
 
     def is_published(self, now: datetime) -> bool:
-        """Whether its tokens may still be accepted."""
+        """Whether its tokens are still accepted."""
         return self.published_until is None or now < self.published_until
 
     def is_active(self, now: datetime) -> bool:
@@ -58,16 +55,17 @@ class SigningKey:
 
 
 def newest_active(keys: Iterable[SigningKey], now: datetime) -> SigningKey | None:
-    """The key that signs. Of two that begin at once the later in the file; never the oldest (CVE-2025-47278)."""
-    chosen: SigningKey | None = None
-    for each in keys:
-        if each.is_active(now) and (chosen is None or each.starts_at >= chosen.starts_at):
-            chosen = each
-    return chosen
+    """The key that signs: of two that start at the same time the later in the file, never the oldest
+    (CVE-2025-47278)."""
+    newest: SigningKey | None = None
+    for key in keys:
+        if key.is_active(now) and (newest is None or key.starts_at >= newest.starts_at):
+            newest = key
+    return newest
 
 
 def state_of(signing_key: SigningKey, keys: Iterable[SigningKey], now: datetime) -> KeyState:
-    """Where a key of a file is in its life."""
+    """Whether a key of a file waits to sign, signs, only verifies any more, or is expired."""
     if not signing_key.is_published(now):
         return "expired"
     if signing_key.starts_at > now:
@@ -79,7 +77,7 @@ def state_of(signing_key: SigningKey, keys: Iterable[SigningKey], now: datetime)
 
 
 def new_jwk(algorithm: SigningAlgorithm) -> dict[str, Any]:
-    """A new private JWK; of RSA with all CRT members, which some readers ask for."""
+    """A new private JWK. An RSA key has all its CRT members, which some readers require."""
     private: Any
     if algorithm == "RS256":
         private = rsa.generate_private_key(65537, LEAST_RSA_BITS)
@@ -87,50 +85,51 @@ def new_jwk(algorithm: SigningAlgorithm) -> dict[str, Any]:
         private = ec.generate_private_key(ec.SECP256R1())
     else:
         private = ed25519.Ed25519PrivateKey.generate()
-    jwk = _as_jwk(algorithm, private)
+    jwk = _to_members(algorithm, private)
     return {**jwk, "kid": thumbprint(jwk), "alg": algorithm, "use": "sig"}
 
 
 def to_jwk(signing_key: SigningKey) -> dict[str, Any]:
-    """The private JWK as the file holds it, its times whole seconds since the epoch."""
+    """The private JWK as the file holds it; its times are whole seconds since the epoch."""
     times = {"signs_from": signing_key.signs_from, "published_until": signing_key.published_until}
     return {**signing_key.private_jwk, **{name: int(at.timestamp()) for name, at in times.items() if at is not None}}
 
 
-def _as_jwk(algorithm: Algorithms, key: Any) -> dict[str, Any]:
-    jwk: dict[str, Any] = Key("", algorithm, None).implementation.to_jwk(key, as_dict=True)
+def _to_members(algorithm: SigningAlgorithm, key: Any) -> dict[str, Any]:
+    jwk: dict[str, Any] = _IMPLEMENTATIONS[algorithm].to_jwk(key, as_dict=True)
     return {name: jwk[name] for name in (*_PUBLIC[jwk["kty"]], *_PRIVATE) if name in jwk}
 
 
-# ---- reading; every ValueError completes the sentence "key 2 …" and holds nothing of the key
+# ---- reading. Each ValueError completes the sentence "key 2 …", and holds nothing of the key
 
 
 def read_jwk(jwk: object) -> SigningKey:
-    """The key of a private JWK; ValueError says what is wrong with it, never what stands in it."""
+    """The key of a private JWK; ValueError says what is wrong with it."""
     if not isinstance(jwk, dict):
         raise ValueError("is not a JSON object")
     algorithm = _check_shape(jwk)
     kid = thumbprint(jwk)
     if jwk.get("kid") != kid:
         raise ValueError(f"must have its RFC 7638 thumbprint as kid, which is {kid}")
-    private = _load(jwk, algorithm)
-    public_jwk = _as_jwk(algorithm, private.public_key())
+    private = load_key({name: jwk[name] for name in (*_PUBLIC[jwk["kty"]], *_PRIVATE) if name in jwk}, algorithm)
+    # the public members must be those of the private key, and in their one spelling
+    public_jwk = _to_members(algorithm, private.public_key())
     if any(jwk[name] != value for name, value in public_jwk.items()):
         raise ValueError(f"is no usable {algorithm} key")
     key = Key(kid, algorithm, private.public_key(), private)
     named = {"kid": kid, "alg": algorithm, "use": "sig"}
     signs_from, published_until = _read_times(jwk)
-    private_jwk = {**_as_jwk(algorithm, private), **named}
+    private_jwk = {**_to_members(algorithm, private), **named}
     return SigningKey(key, {**public_jwk, **named}, private_jwk, signs_from, published_until)
 
 
 def _check_shape(jwk: dict[str, Any]) -> SigningAlgorithm:
     if jwk.get("kty") == "oct" or "k" in jwk:
         raise ValueError("is symmetric: whoever may verify with it could sign")
-    algorithm = jwk.get("alg")
-    if not isinstance(algorithm, str) or algorithm not in _SHAPES:
-        raise ValueError(f"must have one of {', '.join(_SHAPES)} as alg")
-    kty, crv = _SHAPES[algorithm]
+    algorithm = next((name for name in KEY_TYPES if name == jwk.get("alg")), None)
+    if algorithm is None:
+        raise ValueError(f"must have one of {', '.join(KEY_TYPES)} as alg")
+    kty, crv = KEY_TYPES[algorithm]
     if jwk.get("kty") != kty or jwk.get("crv") != crv:
         raise ValueError(f"must have {f'kty {kty} and crv {crv}' if crv else f'kty {kty} and no crv'} for {algorithm}")
     if jwk.get("use", "sig") != "sig":
@@ -139,19 +138,18 @@ def _check_shape(jwk: dict[str, Any]) -> SigningAlgorithm:
         if not isinstance(jwk.get(name), str):
             part = "private part, the" if name == "d" else "public"
             raise ValueError(f"lacks its {part} member {name}")
-    return algorithm  # type: ignore[return-value]  # _SHAPES has no others
+    return algorithm
 
 
-def _load(jwk: dict[str, Any], algorithm: Algorithms) -> Any:
-    """The private key; that the public members are its own, in their one spelling, is for our caller to see."""
-    members = {name: jwk[name] for name in (*_PUBLIC[jwk["kty"]], *_PRIVATE) if name in jwk}
+def load_key(jwk: Mapping[str, Any], algorithm: SigningAlgorithm) -> Any:
+    """cryptography's key of a private or public JWK; ValueError says that it is unusable or too short."""
     try:
-        private = Key("", algorithm, None).implementation.from_jwk(members)
-    except (InvalidKeyError, ValueError, TypeError, ArithmeticError):
+        key: Any = _IMPLEMENTATIONS[algorithm].from_jwk(dict(jwk))
+    except (PyJWTError, ValueError, TypeError, KeyError, ArithmeticError):
         raise ValueError(f"is no usable {algorithm} key") from None
-    if algorithm == "RS256" and private.key_size < LEAST_RSA_BITS:
-        raise ValueError(f"has {private.key_size} bits, and RSA needs at least {LEAST_RSA_BITS}")
-    return private
+    if algorithm == "RS256" and key.key_size < LEAST_RSA_BITS:
+        raise ValueError(f"has {key.key_size} bits, and RSA needs at least {LEAST_RSA_BITS}")
+    return key
 
 
 def _read_times(jwk: dict[str, Any]) -> tuple[datetime | None, datetime | None]:

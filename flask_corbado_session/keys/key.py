@@ -1,20 +1,34 @@
-"""The keys of the short session. A key is bound to one algorithm and found by its ``kid``, never by a header's wish."""
+"""The keys of the short session. A key is bound to one algorithm and found by its ``kid``, never by what a header says
+(``jku``, ``jwk``, ``x5u``)."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from jwt.algorithms import Algorithm, get_default_algorithms
+from itsdangerous.encoding import base64_encode
 
-Algorithms = Literal["HS256", "RS256", "ES256", "EdDSA"]
-_IMPLEMENTATIONS = get_default_algorithms()
+SigningAlgorithm = Literal["RS256", "ES256", "EdDSA"]
+Algorithms = Literal["HS256"] | SigningAlgorithm
+
+KEY_TYPES: Mapping[SigningAlgorithm, tuple[str, str | None]] = {
+    "RS256": ("RSA", None),
+    "ES256": ("EC", "P-256"),
+    "EdDSA": ("OKP", "Ed25519"),
+}
+"""``kty`` and ``crv`` of the JWK of each asymmetric algorithm."""
+
+ALGORITHM_OF_ALG: Mapping[str, Algorithms] = {
+    "HS256": "HS256",
+    **{algorithm: algorithm for algorithm in KEY_TYPES},
+    "Ed25519": "EdDSA",  # the name of RFC 9864
+}
+"""The algorithm that an ``alg`` names, in a header or in a JWK."""
 
 SHORTEST_SECRET = 16
 _WELL_KNOWN = {
@@ -53,24 +67,19 @@ class Key:
     public: Any = field(repr=False)
     private: Any = field(default=None, repr=False)
 
-    @property
-    def implementation(self) -> Algorithm:
-        """PyJWT's implementation of this key's one algorithm."""
-        return _IMPLEMENTATIONS[self.algorithm]
-
 
 class KeyRing(Protocol):
-    """Where keys come from. ``version`` changes whenever a key found before may no longer be."""
+    """Where keys come from."""
 
     @property
     def version(self) -> object:
-        """Compared by identity or value; a change empties the cache of verified tokens."""
+        """Changes whenever a key that was found may be found no longer; that empties the cache of verified tokens."""
 
     def signing(self, now: datetime) -> Key:
-        """The newest key that is active."""
+        """The newest active key."""
 
     def find(self, kid: str) -> Key | None:
-        """The published key of that id."""
+        """The published key with this id."""
 
 
 class SecretKeys:
@@ -79,28 +88,29 @@ class SecretKeys:
     version: object = 0
 
     def __init__(self, secret_keys: Sequence[str | bytes]) -> None:
-        self._keys = [_derived(secret) for secret in secret_keys]
+        self._keys = [_derive(secret) for secret in secret_keys]
         self._by_kid = {key.kid: key for key in self._keys}
 
     def signing(self, now: datetime) -> Key:
-        """The key of ``SECRET_KEY`` itself, whatever the fallbacks are."""
+        """The key derived from ``SECRET_KEY``, never one of a fallback."""
         return self._keys[0]
 
     def find(self, kid: str) -> Key | None:
-        """One of the derived keys."""
+        """The derived key with this id."""
         return self._by_kid.get(kid)
 
 
-def _derived(secret: str | bytes) -> Key:
-    # derived, so that a token of another library under the same SECRET_KEY is none of ours
+def _derive(secret: str | bytes) -> Key:
+    # so that a token that another library signs with the same SECRET_KEY is not accepted here
     raw = secret.encode() if isinstance(secret, str) else secret
     material = hmac.new(raw, b"flask-corbado-session.short HS256", hashlib.sha256).digest()
-    jwk = {"k": urlsafe_b64encode(material).rstrip(b"=").decode(), "kty": "oct"}
+    jwk = {"k": base64_encode(material).decode(), "kty": "oct"}
     return Key(thumbprint(jwk), "HS256", material, material)
 
 
 def in_signing_order(secret_keys: Sequence[str | bytes]) -> list[bytes]:
-    """As itsdangerous wants them, which signs with the last; Flask lists the current one first (CVE-2025-47278)."""
+    """The secret keys, current one last: itsdangerous signs with the last, and Flask lists the current one first
+    (CVE-2025-47278)."""
     return [key.encode() if isinstance(key, str) else key for key in reversed(secret_keys)]
 
 
@@ -114,11 +124,11 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     }
     required = {name: jwk[name] for name in members[jwk["kty"]]}
     text = json.dumps(required, sort_keys=True, separators=(",", ":"))
-    return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    return base64_encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def weakness(secret: object) -> str | None:
-    """Why a ``SECRET_KEY`` must not sign anything, or None: missing, short, or published somewhere."""
+    """Why a ``SECRET_KEY`` is too weak to sign with (missing, short, or a published one), or None."""
     if not secret:
         return "is not set"
     if not isinstance(secret, (str, bytes)):

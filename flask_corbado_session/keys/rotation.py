@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from .file import KeyFileError, read, signing_key, write
-from .jwk import SigningAlgorithm, SigningKey, new_jwk, read_jwk
+from .jwk import SigningKey, new_jwk, read_jwk
+from .key import SigningAlgorithm
 
 PREPUBLICATION = timedelta(minutes=10)
 """The least a key is published before it signs: by then every verifier's copy of the JWKS has been renewed."""

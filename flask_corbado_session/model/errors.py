@@ -1,4 +1,4 @@
-"""What can go wrong below the floor of HTTP. Each error says what to do, none holds a token, cookie or key."""
+"""The errors of this package. Each says what to do, and none holds a token, a cookie or a key."""
 
 from __future__ import annotations
 
@@ -19,28 +19,37 @@ InvalidCode = Literal[
 ]
 
 
-class SettingsError(ValueError):
-    """A ``CORBADO_SESSION_*`` setting is unknown or wrong; the text names the key and what it may be."""
+class CorbadoSessionError(Exception):
+    """The base of every error of this package that an app may catch."""
 
 
-class InvalidShortSession(Exception):
-    """A short session's token was refused. ``code`` is for machines; the text never holds the token."""
+class SettingsError(CorbadoSessionError, ValueError):
+    """A ``CORBADO_SESSION_*`` setting is unknown or wrong; the text names the setting and its allowed values."""
+
+
+class InvalidShortSession(CorbadoSessionError):
+    """The token of a short session was refused.
+
+    :param code: why, for machines: ``empty``, ``malformed``, ``algorithm``, ``unknown_key``, ``signature``,
+        ``expired``, ``not_yet_valid``, ``issuer``, ``audience``, ``claims`` or ``revoked``. Kept as ``code``.
+    :param text: why, for a log. It never holds the token.
+    """
 
     def __init__(self, code: InvalidCode, text: str) -> None:
         super().__init__(text)
         self.code: InvalidCode = code
 
 
-class StoreUnavailable(Exception):
-    """The database did not answer in time; nothing was changed."""
+class StoreUnavailable(CorbadoSessionError):
+    """The database, or the issuer that is asked over HTTP, did not answer in time; nothing was changed."""
 
 
 class ConstraintViolated(Exception):
-    """A row of this key exists already, or one it refers to is gone."""
+    """A row with this key exists already, or a row it refers to is gone. Caught inside the package."""
 
 
-class TablesMissing(RuntimeError):
-    """The tables of the long session do not exist yet."""
+class TablesMissing(CorbadoSessionError, RuntimeError):
+    """The tables of the long session are missing, or are not those of this version."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -49,12 +58,12 @@ class TablesMissing(RuntimeError):
         )
 
 
-class NotOnThisApp(RuntimeError):
-    """The extension was used on an app it was not set up for."""
+class NotOnThisApp(CorbadoSessionError, RuntimeError):
+    """The extension was used with an app that ``init_app`` was not called for."""
 
     def __init__(self) -> None:
         super().__init__("no CorbadoSession on this app: call sessions.init_app(app)")
 
 
-class SessionNotFound(LookupError):
-    """No session or device of that id belongs to that user; the HTTP floor answers 404."""
+class SessionNotFound(CorbadoSessionError, LookupError):
+    """This user has no session or device with that id. Over HTTP it is a 404."""

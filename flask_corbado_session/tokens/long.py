@@ -1,33 +1,37 @@
-"""The long session's token: what it holds, how it is signed, and what its child is (PROTOCOL.md, "Token").
+"""The long session's token: its layout, its signature and its successor (PROTOCOL.md, "Token").
 
-The key alone forges nothing, for the session's secret is unknown to it; the database alone forges nothing, for it
-holds neither the secret nor the key.
+Whoever has only the key can't forge a token, because they lack the session's secret. Whoever has only the database
+can't either, because it holds neither the secret nor the key.
 """
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from itsdangerous import BadSignature, Signer
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from ..keys.key import in_signing_order
 from .ids import is_id
 
-_BODY_LENGTH = 131  # base64url of the 98 bytes, unpadded
-_TOKEN_LENGTH = _BODY_LENGTH + 1 + 43  # a dot and an unpadded SHA-256
+_LAYOUT = struct.Struct(">30s16sI16s32s")
+"""Session id, secret, generation, nonce, parent hash."""
+_HASHED = struct.Struct(">2s30sI16s32s")
+"""What identifies a token: ``id``, and the layout without the secret."""
+
+_BODY_LENGTH = 131  # base64url of the layout's 98 bytes, unpadded
+_SIGNATURE_LENGTH = 43  # base64url of a SHA-256, unpadded
+_DEVICE_BODY_LENGTH = 22  # base64url of 16 bytes, unpadded
 _GENERATION_LIMIT = 2**31
-_LAST_OF_SIGNATURE = "AEIMQUYcgkosw048"
-"""43 characters hold two bits more than a SHA-256: where they are not zero, it is a second spelling of one token."""
 
 
 @dataclass(frozen=True, slots=True)
 class LongToken:
-    """One link of a session's chain of tokens; ``parent_hash`` is its parent's identity."""
+    """One link of a session's chain of tokens; ``parent_hash`` is the ``hash`` of the one before it."""
 
     session_id: str
     secret: bytes = field(repr=False)
@@ -37,72 +41,64 @@ class LongToken:
 
     @property
     def secret_hash(self) -> bytes:
-        """SHA-256 of the session's secret, which every statement asks for."""
+        """SHA-256 of the session's secret; every statement compares it."""
         return hashlib.sha256(self.secret).digest()
 
     @property
     def hash(self) -> bytes:
-        """Its identity, independent of the key, so that keys can be rolled over."""
+        """Its identity. It does not depend on the signing key, so that keys can be rotated."""
         return hashlib.sha256(
-            b"id" + self.session_id.encode() + self.generation.to_bytes(4, "big") + self.nonce + self.parent_hash
+            _HASHED.pack(b"id", self.session_id.encode(), self.generation, self.nonce, self.parent_hash)
         ).digest()
 
     def child(self) -> LongToken:
-        """A fresh successor. It is not stored: the row learns of it when it is used."""
+        """A new successor. It is not stored: the row is told of it when it is used."""
         return LongToken(self.session_id, self.secret, self.generation + 1, secrets.token_bytes(16), self.hash)
 
 
 def first_token(session_id: str) -> tuple[LongToken, bytes]:
-    """The generation-1 token of a new session, and the chain's root identity, which never leaves the server."""
+    """The generation-1 token of a new session, and the root of its chain, which never leaves the server."""
     root = secrets.token_bytes(32)
     return LongToken(session_id, secrets.token_bytes(16), 1, secrets.token_bytes(16), root), root
 
 
 class LongTokenSigner:
-    """Signs and reads tokens under ``SECRET_KEY``; tokens signed by a fallback are still read."""
+    """Signs tokens with ``SECRET_KEY``, and reads those signed with it or with a fallback."""
 
     def __init__(self, secret_keys: Sequence[str | bytes]) -> None:
         self._signer = _signer(secret_keys, "flask-corbado-session.long")
 
     def dump(self, token: LongToken) -> str:
         """The cookie's value."""
-        body = (
-            token.session_id.encode()
-            + token.secret
-            + token.generation.to_bytes(4, "big")
-            + token.nonce
-            + token.parent_hash
-        )
-        return self._signer.sign(urlsafe_b64encode(body).rstrip(b"=")).decode()
+        body = _LAYOUT.pack(token.session_id.encode(), token.secret, token.generation, token.nonce, token.parent_hash)
+        return self._signer.sign(base64_encode(body)).decode()
 
     def load(self, value: str) -> LongToken | None:
-        """The token, or None for anything we did not sign: no statement may follow from such a value."""
-        body = _unsign(self._signer, value, _TOKEN_LENGTH)
-        if body is None or len(body) != _BODY_LENGTH:
+        """The token, or None for anything we did not sign: such a value must never lead to a statement."""
+        body = _unsign(self._signer, value, _BODY_LENGTH)
+        if body is None:
             return None
-        try:
-            raw = urlsafe_b64decode(body + b"=")
-            session_id = raw[:30].decode("ascii")
-        except (binascii.Error, ValueError):
+        raw_id, secret, generation, nonce, parent_hash = _LAYOUT.unpack(base64_decode(body))
+        session_id = raw_id.decode("latin-1")
+        if not is_id(session_id) or not 1 <= generation < _GENERATION_LIMIT:
             return None
-        token = LongToken(session_id, raw[30:46], int.from_bytes(raw[46:50], "big"), raw[50:66], raw[66:98])
-        return token if is_id(session_id) and 1 <= token.generation < _GENERATION_LIMIT else None
+        return LongToken(session_id, secret, generation, nonce, parent_hash)
 
 
 class DeviceTokenSigner:
-    """Signs and reads the device cookie: 16 random bytes of which the row holds a hash."""
+    """Signs and reads the device cookie: 16 random bytes, of which the row holds a hash."""
 
     def __init__(self, secret_keys: Sequence[str | bytes]) -> None:
         self._signer = _signer(secret_keys, "flask-corbado-session.device")
 
     def new(self) -> tuple[str, bytes]:
-        """A cookie value for a browser that has none, and the hash to store."""
-        body = urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=")
+        """A new cookie value, and the hash to store."""
+        body = base64_encode(secrets.token_bytes(16))
         return self._signer.sign(body).decode(), hashlib.sha256(body).digest()
 
     def load(self, value: str) -> bytes | None:
-        """The hash to look for, or None for a value we did not sign."""
-        body = _unsign(self._signer, value, 22 + 1 + 43)
+        """The hash that the device's row holds, or None for a value we did not sign."""
+        body = _unsign(self._signer, value, _DEVICE_BODY_LENGTH)
         return None if body is None else hashlib.sha256(body).digest()
 
 
@@ -110,10 +106,15 @@ def _signer(secret_keys: Sequence[str | bytes], salt: str) -> Signer:
     return Signer(in_signing_order(secret_keys), salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
-def _unsign(signer: Signer, value: str, length: int) -> bytes | None:
-    if len(value) != length or not value.isascii() or value[-1] not in _LAST_OF_SIGNATURE:
+def _unsign(signer: Signer, value: str, body_length: int) -> bytes | None:
+    """The body of a value that we signed, or None."""
+    body, _, signature = value.rpartition(".")
+    if (len(body), len(signature)) != (body_length, _SIGNATURE_LENGTH) or not value.isascii():
         return None
     try:
+        # itsdangerous also reads "+" for "-", and ignores two bits of the last character: one token has one spelling
+        if base64_encode(base64_decode(signature)) != signature.encode():
+            return None
         return signer.unsign(value)
-    except BadSignature:
+    except BadData:
         return None

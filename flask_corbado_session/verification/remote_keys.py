@@ -7,10 +7,8 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
-from jwt.exceptions import PyJWTError
-
-from ..keys.jwk import LEAST_RSA_BITS
-from ..keys.key import Algorithms, Key
+from ..keys.jwk import load_key
+from ..keys.key import ALGORITHM_OF_ALG, KEY_TYPES, Key, SigningAlgorithm
 from ..model.errors import StoreUnavailable
 from .http import TIMEOUT, SingleFlight, check_url, fetch_json
 
@@ -26,10 +24,8 @@ PAUSE = 30.0
 NO_KEYS = 5.0
 """Seconds between two tries while there are none."""
 
-_ALGORITHMS: dict[tuple[object, object], Algorithms] = {
-    ("RSA", None): "RS256",
-    ("EC", "P-256"): "ES256",
-    ("OKP", "Ed25519"): "EdDSA",
+_ALGORITHM_OF_TYPE: dict[tuple[object, object], SigningAlgorithm] = {
+    key_type: algorithm for algorithm, key_type in KEY_TYPES.items()
 }
 
 
@@ -118,14 +114,11 @@ def _read_key(jwk: Any) -> Key | None:
     if "d" in jwk:
         log.warning("the key %.60a of the JWK set is passed over: its private half is published with it", kid)
         return None
-    # found by the kind of key, never by its own word: PyJWT raises NotImplementedError for a key that says "none"
+    # by the type of the key, not by its alg alone: what a key says may be anything
     try:
-        algorithm = _ALGORITHMS.get((jwk.get("kty"), jwk.get("crv")))
-        if algorithm is None or jwk.get("alg", algorithm) != algorithm:
+        algorithm = _ALGORITHM_OF_TYPE[jwk.get("kty"), jwk.get("crv")]
+        if ALGORITHM_OF_ALG[jwk.get("alg", algorithm)] != algorithm:
             return None
-        public = Key(kid, algorithm, None).implementation.from_jwk(jwk)
-    except (PyJWTError, ValueError, TypeError, KeyError):
+        return Key(kid, algorithm, load_key(jwk, algorithm))
+    except (KeyError, TypeError, ValueError):
         return None
-    if algorithm == "RS256" and public.key_size < LEAST_RSA_BITS:
-        return None
-    return Key(kid, algorithm, public)

@@ -27,7 +27,7 @@ import pytest
 from flask_corbado_session.web.well_known import MAX_AGE
 
 from flask_corbado_session.keys.file import read
-from flask_corbado_session.keys.jwk import SigningAlgorithm
+from flask_corbado_session.keys.key import SigningAlgorithm
 from flask_corbado_session.keys.rotation import generate
 from tests.support.apps import make_app
 from tests.support.browser_servers import Server

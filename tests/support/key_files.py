@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from flask_corbado_session.keys.jwk import SigningAlgorithm, new_jwk
+from flask_corbado_session.keys.jwk import new_jwk
+from flask_corbado_session.keys.key import SigningAlgorithm
 from flask_corbado_session.keys.ring import KeyFile
 from flask_corbado_session.model.clock import Clock
 from flask_corbado_session.testing import MovingClock

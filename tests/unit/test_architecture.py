@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -121,27 +120,6 @@ def test_every_public_thing_has_a_docstring(module: str) -> None:
     ]
     assert ast.get_docstring(found)
     assert public == []
-
-
-# ---- the face
-
-
-def test_the_face_holds_what_it_says() -> None:
-    held = {
-        name
-        for name, value in vars(flask_corbado_session).items()
-        if not name.startswith("_") and name != "annotations" and not isinstance(value, ModuleType)
-    }
-    assert held == set(flask_corbado_session.__all__)
-
-
-def test_the_face_is_sorted_and_names_nothing_twice() -> None:
-    names = flask_corbado_session.__all__
-    assert names == sorted(set(names), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
-
-
-def test_the_face_holds_no_class_called_session() -> None:
-    assert "Session" not in flask_corbado_session.__all__
 
 
 def test_an_app_without_a_database_package_need_not_have_it() -> None:

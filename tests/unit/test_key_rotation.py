@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_corbado_session.keys.file import KeyFileError, KeyFileExists, read
-from flask_corbado_session.keys.jwk import SigningAlgorithm, state_of
+from flask_corbado_session.keys.jwk import state_of
+from flask_corbado_session.keys.key import SigningAlgorithm
 from flask_corbado_session.keys.rotation import MARGIN, generate, rotate
 from tests.support.key_files import ALGORITHMS, NOON, Ring, a_jwk, key_file
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from flask_corbado_session.keys.jwk import SigningAlgorithm
+from flask_corbado_session.keys.key import SigningAlgorithm
 from flask_corbado_session.model.errors import InvalidShortSession, StoreUnavailable
 from flask_corbado_session.tokens.short import ShortTokenVerifier
 from flask_corbado_session.verification import http as remote
@@ -109,6 +109,13 @@ def at_once(count: int, work: Callable[[], object]) -> tuple[list[object], float
 def test_a_token_of_each_algorithm_is_verified(issuer: Issuer, algorithm: SigningAlgorithm) -> None:
     assert verifying(issuer)(a_token(a_jwk(algorithm))) == "alice"
     assert issuer.asked == [KEYS]
+
+
+def test_a_key_may_say_the_name_of_rfc_9864(issuer: Issuer) -> None:
+    issuer.publish(public(ED, alg="Ed25519"))
+    verdict = verifying(issuer)
+    assert verdict(signed(claims_at(NOW, ISSUER), ED)) == "alice"
+    assert verdict(signed(claims_at(NOW, ISSUER), ED, alg="Ed25519")) == "alice"
 
 
 def test_asking_needs_no_token_and_making_asks_nothing(issuer: Issuer) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from flask_corbado_session.keys.key import Key
 from flask_corbado_session.model.errors import InvalidShortSession
@@ -23,6 +24,7 @@ from tests.support.short_tokens import (
     RSA,
     SECONDS,
     Ring,
+    encode,
     refused,
     token,
     verifier,
@@ -109,6 +111,37 @@ def test_the_limit_is_3800_bytes_with_the_cookies_name() -> None:
     assert len(minted(claims={"a": fitting}, cookie=cookie)) + len(cookie) == 3800
     with pytest.raises(ValueError, match="would be 3801 bytes"):
         minted(claims={"a": fitting}, cookie=cookie + "c")
+
+
+# ---- the name of an algorithm
+
+
+def an_ed25519_token(alg: str) -> tuple[Key, str]:
+    private = ed25519.Ed25519PrivateKey.generate()
+    signed = f"{encode({'alg': alg, 'kid': 'ed', 'typ': 'JWT'})}.{encode(CLAIMS)}"
+    return Key("ed", "EdDSA", private.public_key(), private), f"{signed}.{encode(private.sign(signed.encode()))}"
+
+
+@pytest.mark.parametrize("alg", ["EdDSA", "Ed25519"])
+def test_a_token_of_an_ed25519_key_may_say_either_name(alg: str) -> None:
+    """RFC 9864 calls EdDSA with this curve Ed25519."""
+    ring = Ring()
+    ring.keys["ed"], value = an_ed25519_token(alg)
+    assert ShortTokenVerifier(ring, ISSUER).verify(value, NOON).user_id == "alice"
+
+
+@pytest.mark.parametrize("alg", ["ed25519", "Ed448", "eddsa"])
+def test_a_token_of_an_ed25519_key_may_say_no_other(alg: str) -> None:
+    ring = Ring()
+    ring.keys["ed"], value = an_ed25519_token(alg)
+    with pytest.raises(InvalidShortSession, match="expected one of") as caught:
+        ShortTokenVerifier(ring, ISSUER).verify(value, NOON)
+    assert caught.value.code == "algorithm"
+
+
+@pytest.mark.parametrize("kid", [KEY.kid, "rsa"])
+def test_no_other_key_takes_a_token_that_says_ed25519(kid: str) -> None:
+    assert refused(token({"alg": "Ed25519", "kid": kid})).code == "algorithm"
 
 
 # ---- audiences, and tokens of others

@@ -13,7 +13,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from flask_corbado_session.keys import rotation as key_rotation
-from flask_corbado_session.keys.jwk import SigningAlgorithm
+from flask_corbado_session.keys.key import SigningAlgorithm
 from flask_corbado_session.keys.ring import LOOK_EVERY
 from flask_corbado_session.testing import MovingClock, move_clock, signed_in
 from tests.support.apps import make_app, state_of, statements

@@ -1,0 +1,108 @@
+"""Which claims a short session's token must have, of which types, and what they must say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..model.errors import InvalidShortSession
+from ..model.records import ShortSession
+
+SKEW = timedelta(seconds=30)
+"""How far ``iat`` and ``nbf`` may lie ahead, for clocks that differ."""
+
+RESERVED = frozenset({"iss", "sub", "sid", "aud", "iat", "nbf", "exp", "jti", "auth_time", "amr"})
+_REQUIRED = ("iss", "sub", "exp")
+_OWN = ("iss", "sub", "exp", "sid", "iat", "nbf", "jti", "auth_time", "amr")
+_STRINGS = frozenset({"iss", "sub", "sid", "jti"})
+_TIMES = frozenset({"iat", "nbf", "exp", "auth_time"})
+_LAST_SECOND = 253402300799  # the year 9999, where datetime ends
+
+
+class ClaimPolicy:
+    """The claims of one issuer's tokens. With ``own`` all that our own tokens have are required."""
+
+    def __init__(self, issuer: str, audience: str | None, *, own: bool) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._required = _OWN if own else _REQUIRED
+
+    def accept(self, claims: dict[str, Any], now: datetime) -> ShortSession:
+        """The short session of these claims, or :class:`InvalidShortSession`."""
+        for name in self._required:
+            if name not in claims:
+                raise InvalidShortSession("claims", f"expected the claim {name!r}, and it is missing")
+        for name, value in claims.items():
+            _check_type(name, value)
+        if claims["iss"] != self._issuer:
+            raise InvalidShortSession("issuer", f"expected the issuer {self._issuer!r}, not {shown(claims['iss'])}")
+        self._check_audience(claims.get("aud"))
+        _check_times(claims, now)
+        return _short_session(claims)
+
+    def _check_audience(self, audience: str | list[str] | None) -> None:
+        if self._audience is None:
+            if audience is not None:
+                text = f"expected no audience (none is configured), not {shown(audience)}"
+                raise InvalidShortSession("audience", text)
+        elif self._audience not in ([audience] if isinstance(audience, str) else audience or []):
+            raise InvalidShortSession("audience", f"expected the audience {self._audience!r}, not {shown(audience)}")
+
+
+def _check_type(name: str, value: Any) -> None:
+    if name in _STRINGS:
+        fits, expected = isinstance(value, str) and value != "", "a non-empty string"
+    elif name in _TIMES:
+        fits = type(value) is int and 0 <= value <= _LAST_SECOND
+        expected = "whole seconds since 1970"
+    elif name == "amr":
+        fits, expected = _are_strings(value), "a list of strings"
+    elif name == "aud":
+        fits, expected = isinstance(value, str) or _are_strings(value), "a string or a list of strings"
+    else:
+        return
+    if not fits:
+        raise InvalidShortSession("claims", f"expected {name!r} to be {expected}, not {shown(value)}")
+
+
+def _are_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _check_times(claims: dict[str, Any], now: datetime) -> None:
+    for name in ("iat", "nbf"):
+        if name in claims and _time(claims[name]) > now + SKEW:
+            text = f"its {name} {_time(claims[name]):%FT%TZ} lies ahead of {now:%FT%TZ}"
+            raise InvalidShortSession("not_yet_valid", text)
+    if _time(claims["exp"]) <= now:
+        raise expired(_time(claims["exp"]), now)
+
+
+def _short_session(claims: dict[str, Any]) -> ShortSession:
+    expires_at = _time(claims["exp"])
+    return ShortSession(
+        user_id=claims["sub"],
+        session_id=claims.get("sid"),
+        issued_at=_time(claims["iat"]) if "iat" in claims else expires_at,
+        expires_at=expires_at,
+        issuer=claims["iss"],
+        token_id=claims.get("jti"),
+        auth_time=_time(claims["auth_time"]) if "auth_time" in claims else None,
+        amr=tuple(claims.get("amr", ())),
+        claims={name: value for name, value in claims.items() if name not in RESERVED},
+    )
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def expired(expires_at: datetime, now: datetime) -> InvalidShortSession:
+    """The error about a token whose time is over."""
+    return InvalidShortSession("expired", f"it ended at {expires_at:%FT%TZ}, now is {now:%FT%TZ}")
+
+
+def shown(value: Any) -> str:
+    """A value from a token, for a message: printable, short, and never a whole token."""
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{type(value).__name__} of {len(text)} characters"
