@@ -20,10 +20,11 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 
 from flask_corbado_session import CorbadoSession
+from flask_corbado_session.database.sessions import SessionStore
 from flask_corbado_session.database.tables import tables_in
 from flask_corbado_session.model.clock import to_ms
+from flask_corbado_session.sessions.parts import AppState
 from flask_corbado_session.testing import signed_in
-from flask_corbado_session.web.state import AppState
 
 from .rows import fill
 
@@ -167,7 +168,7 @@ def _end_all(operator: FlaskClient, statements: Statements) -> None:
     operator.post("/operator/revoke", data={"before": "2999-01-01"}, headers={"Accept": "text/html"})
     took, slowest = perf_counter() - started, max(statements.times)
     since = to_ms(state.clock.now()) - 60_000
-    store = state.with_database().overview._store
+    store = SessionStore(state.with_database().database)
     started = perf_counter()
     ended = len(store.changes_since(since).ended)
     polled = (perf_counter() - started) * 1000

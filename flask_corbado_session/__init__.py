@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from .extension import ANY_USER, CorbadoSession
     from .keys.file import KeyFileError
     from .keys.rotation import generate as generate_keys
-    from .model.errors import CorbadoSessionError, InvalidShortSession, SettingsError, StoreUnavailable, TablesMissing
+    from .model.errors import (
+        CorbadoSessionError,
+        InvalidShortSession,
+        SessionNotFound,
+        SettingsError,
+        StoreUnavailable,
+        TablesMissing,
+    )
     from .model.records import Context, Device, LongSession, Notice, ShortSession
     from .model.signals import (
         device_added,
@@ -28,7 +35,6 @@ if TYPE_CHECKING:
     from .web.current import current_session, current_user
     from .web.guards import login_required, login_user, logout_user
     from .web.problems import Problem
-    from .web.problems import SessionNotFoundProblem as SessionNotFound
     from .web.step_up import confirm_login, fresh_login_required
 
 __version__ = "0.1.0"
@@ -74,7 +80,8 @@ _MODULES = {
     "keys.file": ("KeyFileError",),
     "keys.rotation": ("generate_keys",),
     "model.errors": (
-        "CorbadoSessionError", "InvalidShortSession", "SettingsError", "StoreUnavailable", "TablesMissing"
+        "CorbadoSessionError", "InvalidShortSession", "SessionNotFound", "SettingsError", "StoreUnavailable",
+        "TablesMissing",
     ),
     "model.records": ("Context", "Device", "LongSession", "Notice", "ShortSession"),
     "model.signals": (
@@ -85,11 +92,11 @@ _MODULES = {
     "verification.verifier": ("ShortSessionVerifier",),
     "web.current": ("current_session", "current_user"),
     "web.guards": ("login_required", "login_user", "logout_user"),
-    "web.problems": ("Problem", "SessionNotFound"),
+    "web.problems": ("Problem",),
     "web.step_up": ("confirm_login", "fresh_login_required"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
-_NAME_AT_HOME = {"generate_keys": "generate", "SessionNotFound": "SessionNotFoundProblem"}
+_NAME_AT_HOME = {"generate_keys": "generate"}
 
 
 def __getattr__(name: str) -> Any:

@@ -44,7 +44,7 @@ def on_database(
     clock: Clock | None = None,
     sender: object,
 ) -> AppState:
-    """The parts of an app that starts sessions. Without ``keys``, ``SECRET_KEY`` signs. ``sender`` sends the signals."""
+    """The parts of an app that starts sessions; without ``keys``, ``SECRET_KEY`` signs. ``sender`` is its signals'."""
     clock, keys = clock or Clock(), keys or SecretKeys(secret_keys)
     sessions, long_tokens = SessionStore(database), LongTokenSigner(secret_keys)
     devices = DeviceStore(database, sessions)
@@ -65,6 +65,7 @@ def on_database(
         ending,
         Revocation(settings, clock, sessions, devices, Cleanup(database), ended, sender),
         disown_links,
+        ended_cache,
     )
     return AppState(settings, clock, keys, secret_keys, short_sessions, hooks, parts, reads_cookies=True)
 

@@ -1,4 +1,4 @@
-"""CorbadoSession: what an app creates and calls. It registers the parts of an app; everything else is done elsewhere."""
+"""CorbadoSession: what an app creates and calls. It registers the parts of an app; nothing is decided here."""
 
 from __future__ import annotations
 

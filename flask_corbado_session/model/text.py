@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def printable(raw: str | None, length: int) -> str | None:
-    """At most ``length`` characters, unprintable ones as spaces, so that no log line or terminal chokes; None if empty."""
+    """At most ``length`` characters, with spaces for unprintable ones, so that no log or terminal chokes on them."""
     if not raw:
         return None
     text = raw[:length]

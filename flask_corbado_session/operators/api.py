@@ -17,7 +17,6 @@ from typing import Any
 
 from flask import Blueprint, Response, json, request
 
-from ..database.tables import tables_in
 from ..model.clock import to_ms
 from ..model.errors import SessionNotFound, StoreUnavailable
 from ..sessions.parts import AppState

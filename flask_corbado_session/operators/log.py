@@ -11,13 +11,10 @@ from typing import Any, Literal
 from sqlalchemy import func, insert, select, update
 
 from ..database.engine import Database
-from ..database.tables import Tables
-from ..model import signals
 from ..model.clock import Clock, from_ms, to_ms
 from ..model.errors import SessionNotFound
 from ..sessions.revocation import Revocation
-from ..tokens.ids import is_id, new_id
-from ..verification.ended import EndedSet
+from ..tokens.ids import new_id
 from .paging import Cursor, Order, Page
 from .queries import OperatorStore
 

@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from flask import current_app, render_template, request
 from itsdangerous import BadData, URLSafeSerializer
 
-from ..database.tables import tables_in
 from ..keys.key import in_signing_order
 from ..model.clock import from_ms, to_ms
 from ..tokens.ids import is_id

@@ -13,7 +13,7 @@ log = logging.getLogger("flask_corbado_session")
 T = TypeVar("T")
 
 UserLoader = Callable[[str], Any]
-ClaimsLoader = Callable[[str], "Mapping[str, Any] | None | Awaitable[Mapping[str, Any] | None]"]
+ClaimsLoader = Callable[[str], "Mapping[str, Any] | Awaitable[Mapping[str, Any] | None] | None"]
 Notifier = Callable[[Notice], object]
 IpLocator = Callable[[str], str | None]
 

@@ -1,4 +1,4 @@
-"""The "this wasn't me" links in notices of a new device: whoever opens one ends the device's sessions, without signing in."""
+"""The "this wasn't me" links in notices of a new device: they end the device's sessions without a sign-in."""
 
 from __future__ import annotations
 

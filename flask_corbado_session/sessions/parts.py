@@ -9,6 +9,7 @@ from ..database.engine import Database
 from ..keys.key import KeyRing
 from ..model.clock import Clock
 from ..model.settings import Settings
+from ..verification.ended import EndedSessionCache
 from ..verification.short_sessions import ShortSessionAuthenticator
 from .ending import Ending
 from .hooks import Hooks
@@ -28,6 +29,7 @@ class DatabaseParts:
     ending: Ending
     revocation: Revocation
     disown_links: DisownLinks
+    ended_cache: EndedSessionCache
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ _CHALLENGE = 'Bearer realm="session"'
 
 
 class Unauthenticated(Problem, Unauthorized):
-    """Nobody is signed in. ``challenge`` is the RFC 6750 ``WWW-Authenticate``, which every 401 has (RFC 9110 §11.6.1)."""
+    """Nobody is signed in. ``challenge`` is the ``WWW-Authenticate`` that every 401 has (RFC 9110 §11.6.1)."""
 
     title = "You are not signed in"
     error_code = "unauthenticated"
@@ -140,7 +140,7 @@ class LogoutIncomplete(Unavailable):
     )
 
 
-class SessionNotFoundProblem(Problem, SessionNotFound, NotFound):
+class SessionNotFoundProblem(Problem, NotFound, SessionNotFound):
     """No session or device of that id belongs to this user."""
 
     title = "There is no such session or device"

@@ -76,7 +76,7 @@ def test_two_apps_of_one_instance_share_nothing_but_its_callbacks(tmp_path: Any)
     everything = "; ".join(cookie_of(alice, name) for name in (SHORT, "__Host-cbo_long_session"))
     assert stranger.get("/me", headers={"Cookie": everything}).status_code == 401
     assert state_of(one) is not state_of(other)
-    assert rows_of(other).overview.devices("alice", None) == []
+    assert rows_of(other).revocation.devices("alice", None) == []
 
 
 def noting(loaded: list[str], name: str) -> Any:
@@ -335,7 +335,7 @@ def test_nobody_is_signed_in_or_out_or_revoked_by_a_foreign_page(app: Flask, pat
     """Also where no cookie came, for SameSite keeps them back: a stranger's session would be planted (login CSRF)."""
     alice = signed_in(app, "alice")
     client = alice if signed else app.test_client()
-    session_id = rows_of(app).overview.devices("alice", None)[0].sessions[0].session_id
+    session_id = rows_of(app).revocation.devices("alice", None)[0].sessions[0].session_id
     with statements(app) as seen:
         answer = client.post(path, data={"user": session_id if path == "/end-one" else "alice"}, headers=FOREIGN)
     assert (answer.status_code, answer.get_json()["code"]) == (403, "csrf_rejected")
@@ -354,7 +354,7 @@ class Site:
 
     def ids(self, user_id: str) -> tuple[str, str]:
         """The ids of the one session of a user, and of its device."""
-        device = rows_of(self.app).overview.devices(user_id, None)[0]
+        device = rows_of(self.app).revocation.devices(user_id, None)[0]
         return device.sessions[0].session_id, device.id
 
 
@@ -381,7 +381,7 @@ def test_an_app_acts_on_what_belongs_to_the_signed_in_user_alone(site: Site, nam
     with in_a_request_of(site, alice), pytest.raises(SessionNotFound):
         ACTIONS[name](site.sessions, site.ids("bob"))
     assert bob.get("/protected").status_code == 200
-    assert rows_of(site.app).overview.devices("bob", None)[0].name is None
+    assert rows_of(site.app).revocation.devices("bob", None)[0].name is None
 
 
 @pytest.mark.parametrize("user_id", [ANY_USER, "bob"])
@@ -390,9 +390,9 @@ def test_to_act_for_another_is_said_in_so_many_words(site: Site, name: str, user
     alice, _ = signed_in(site.app, "alice"), signed_in(site.app, "bob")
     with in_a_request_of(site, alice):
         ACTIONS[name](site.sessions, site.ids("bob"), user_id=user_id)
-    devices = rows_of(site.app).overview.devices("bob", None)
+    devices = rows_of(site.app).revocation.devices("bob", None)
     assert devices == [] if name != "rename_device" else devices[0].name == "Mine"
-    assert [each.end_reason for each in rows_of(site.app).overview.history("bob")] in ([], ["operator"])
+    assert [each.end_reason for each in rows_of(site.app).revocation.history("bob")] in ([], ["operator"])
     assert alice.get("/protected").status_code == 200
 
 

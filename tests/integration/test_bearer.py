@@ -255,7 +255,7 @@ def test_another_users_session_is_not(app: Flask, alice: FlaskClient, nobody: Fl
 
 def test_no_audience_is_written_unless_one_is_configured(sqlite_url: str, tmp_path: Any) -> None:
     app, _, _ = make_app(sqlite_url)
-    told = state_of(app).shorts.verify(token_of(signed_in(app, "alice")))
+    told = state_of(app).short_sessions.verify(token_of(signed_in(app, "alice")))
     assert "aud" not in told.claims
     other, _, _ = make_app(f"sqlite:///{tmp_path / 'other.sqlite'}", CORBADO_SESSION_AUDIENCE="orders")
     here, there = token_of(signed_in(app, "alice")), token_of(signed_in(other, "alice"))

@@ -324,6 +324,6 @@ def test_what_corbado_did_not_say_is_refused(corbado: Issuer, name: str) -> None
         ShortSessionVerifier(issuer=CLOUD, jwks_url=corbado.keys_url).verify(token)
     assert caught.value.code == code
     app = app_of(corbado, CLOUD)
-    assert state_of(app).shorts.first_valid([token]) is None
+    assert state_of(app).short_sessions.first_valid([token]) is None
     client = app.test_client(use_cookies=False)
     assert client.get("/protected", headers={"Cookie": f"cbo_session_token={token}"}).status_code == 401

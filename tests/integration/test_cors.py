@@ -117,7 +117,7 @@ def test_a_preflight_refreshes_nothing(app: Flask, alice: FlaskClient) -> None:
 def test_only_the_refresh_of_an_allowed_origin_brings_a_token(app: Flask, alice: FlaskClient) -> None:
     told = ask(alice, "/session/refresh", "POST", APP).get_json()
     assert set(told) == {"expires_at", "claims", "token"}
-    assert state_of(app).shorts.verify(told["token"]).user_id == "alice"
+    assert state_of(app).short_sessions.verify(told["token"]).user_id == "alice"
     assert app.test_client().get("/protected", headers=bearer(told["token"])).status_code == 200
     assert "token" not in ask(alice, "/session", "GET", APP).get_json()
 

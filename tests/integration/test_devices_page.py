@@ -48,7 +48,7 @@ class Site:
                 device=[device] if device else [], ip=f"192.0.2.{number % 250}", user_agent=CHROME
             )
             with self.app.test_request_context():
-                started = rows_of(self.app).lifecycle.start(user, presented, persistent=True, claims={}, amr=["pwd"])
+                started = rows_of(self.app).sign_in.start(user, presented, persistent=True, claims={}, amr=["pwd"])
             token = started.device_token
         return token
 

@@ -48,7 +48,7 @@ def is_still_served(app: Flask, client: FlaskClient) -> bool:
 
 
 def warm(app: Flask) -> None:
-    ended = state_of(app).shorts.ended
+    ended = state_of(app).short_sessions.ended
     assert ended is not None
     ended.bring_up_to_date()
 
@@ -134,7 +134,7 @@ def test_a_stale_long_cookie_beside_the_good_one_does_no_harm(app: Flask, alice:
     for order in (1, -1):
         header = "; ".join(f"{LONG}={value}" for value in values[::order])
         assert raw(app, HTTP_COOKIE=header).status_code == 200
-    assert rows_of(app).overview.history("alice") == []
+    assert rows_of(app).revocation.history("alice") == []
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_hostile_user_agent_is_kept_as_text_and_shown_as_text(database_url: st
     for number, user_agent in enumerate(USER_AGENTS):
         client, user = app.test_client(), f"user {number}"
         client.post("/sign-in", data={"user": user}, environ_overrides={"HTTP_USER_AGENT": user_agent})
-        device = rows_of(app).overview.devices(user, None)[0]
+        device = rows_of(app).revocation.devices(user, None)[0]
         assert device.user_agent is None or (device.user_agent.isprintable() and len(device.user_agent) <= 512)
         assert device.label == "Unknown browser"
         page = client.get("/session/devices").text
@@ -306,7 +306,7 @@ def test_an_id_of_nobody_is_a_404(app: Flask, alice: FlaskClient, route: str) ->
 @pytest.mark.parametrize("route", ROUTES)
 def test_another_users_id_is_the_same_404_as_an_unknown_one(app: Flask, alice: FlaskClient, route: str) -> None:
     bob = signed_in(app, "bob")
-    device = rows_of(app).overview.devices("bob", None)[0]
+    device = rows_of(app).revocation.devices("bob", None)[0]
     theirs = device.id if "devices" in route else device.sessions[0].session_id
     answers = [alice.post(route.format(each), data={"name": "x"}) for each in (theirs, new_id())]
     assert [answer.status_code for answer in answers] == [404, 404]
@@ -342,7 +342,7 @@ BODIES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body)[:40])
 def test_a_body_of_another_shape_is_a_400_that_names_the_field(app: Flask, alice: FlaskClient, body: Any) -> None:
     """Flask-Security 5.9: a JSON field that was no text was a 500."""
-    device = rows_of(app).overview.devices("alice", None)[0]
+    device = rows_of(app).revocation.devices("alice", None)[0]
     answer = alice.post(f"/session/devices/{device.id}/name", **body)
     assert answer.status_code == 400
     assert (answer.get_json()["code"], answer.get_json()["field"]) == ("invalid_request", "name")
@@ -363,7 +363,7 @@ def test_a_body_of_another_shape_is_a_400_that_names_the_field(app: Flask, alice
     ids=lambda body: repr(body)[:40],
 )
 def test_a_body_of_another_type_is_survived(app: Flask, alice: FlaskClient, body: Any) -> None:
-    device = rows_of(app).overview.devices("alice", None)[0]
+    device = rows_of(app).revocation.devices("alice", None)[0]
     assert alice.post(f"/session/devices/{device.id}/name", **body).status_code in (204, 400)
     assert is_still_served(app, alice)
 

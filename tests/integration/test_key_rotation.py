@@ -24,11 +24,11 @@ from urllib.error import HTTPError
 
 import jwt
 import pytest
-from flask_corbado_session.web.well_known import MAX_AGE
 
 from flask_corbado_session.keys.file import read
 from flask_corbado_session.keys.key import SigningAlgorithm
 from flask_corbado_session.keys.rotation import generate
+from flask_corbado_session.web.views import JWKS_MAX_AGE
 from tests.support.apps import make_app
 from tests.support.browser_servers import Server
 from tests.support.key_files import ALGORITHMS
@@ -200,7 +200,7 @@ class Load:
     def _poll(self) -> None:
         """The verifier: keeps a copy for as long as it may, and never asks in between for a kid it does not know."""
         number = 0
-        while not self._stop.wait(MAX_AGE / self.site.factor):
+        while not self._stop.wait(JWKS_MAX_AGE / self.site.factor):
             number += 1
             self._keys = fetch_keys(self.origins[number % len(self.origins)])
 

@@ -100,7 +100,7 @@ def test_nobody_is_sent_to_sign_in(sqlite_url: str, path: str) -> None:
 def test_an_operator_whose_session_was_ended_is_out_at_once(app: Flask, operator: FlaskClient) -> None:
     look(operator, "/")
     with app.app_context():
-        rows_of(app).overview._store.end(rows_of(app).overview._store.user_is("operator"), "revoked", now_of(app))
+        rows_of(app).revocation.revoke_user("operator", "revoked")
     assert operator.get("/operator/").status_code == 401
 
 

@@ -54,14 +54,14 @@ class Ledger:
         @app.post("/write-then-ask")
         def write_then_ask() -> list[str]:
             write("before")
-            user_id = current_session.user_id  # refreshes
+            user_id = current_session.user_id or ""  # refreshes
             assert self.ends == []
             return [user_id]
 
         @app.post("/read-then-ask")
         def read_then_ask() -> list[str]:
             db.session.execute(text("SELECT count(*) FROM ledger")).scalar_one()
-            user_id = current_session.user_id
+            user_id = current_session.user_id or ""
             assert self.ends == []
             write("after")
             db.session.commit()

@@ -49,7 +49,7 @@ class Site:
         @app.post("/promote")
         @login_required
         def promote() -> str:
-            self.roles[current_session.user_id] = "editor"
+            self.roles[current_session.user_id or ""] = "editor"
             sessions.refresh_claims()
             return str(current_session.claims["role"])
 
@@ -339,7 +339,7 @@ def test_cleanup_leaves_the_living_and_their_devices(site: Site) -> None:
     alice = signed_in(site.app, "alice")
     fill(site, 1200, timedelta(days=100))
     with site.app.app_context():
-        assert list(rows_of(site.app).overview.forget()) == [500, 500, 200, 500, 500, 200]
+        assert list(rows_of(site.app).revocation.delete_old()) == [500, 500, 200, 500, 500, 200]
         assert len(site.sessions.devices("alice")) == 1
     assert alice.get("/protected").status_code == 200
 
@@ -352,7 +352,7 @@ def test_people_sign_in_while_20_000_rows_are_cleaned_up(site: Site) -> None:
 
     def clean() -> int:
         try:
-            return sum(rows_of(other).overview.forget())
+            return sum(rows_of(other).revocation.delete_old())
         finally:
             done.set()
 

@@ -29,7 +29,7 @@ class Site:
 
     def ask(self, client: FlaskClient, path: str = "/protected", method: str = "GET", **how: Any) -> Answer:
         """A request and the statements it cost; those of the ended set are paid for before."""
-        ended = state_of(self.app).shorts.ended
+        ended = state_of(self.app).short_sessions.ended
         assert ended is not None
         ended.bring_up_to_date()
         with statements(self.app) as seen, heard(self.app) as said:
@@ -218,7 +218,7 @@ def revoked(site: Site) -> None:
 @pytest.mark.parametrize("end", [missing, idle, expired, revoked])
 def test_an_ended_long_session_says_why_and_takes_no_cookie_away(site: Site, end: Any) -> None:
     end(site)
-    state_of(site.app).with_database().lifecycle._dead.clear()
+    state_of(site.app).with_database().ended_cache.clear()
     expire_short(site.alice)
     answer = site.ask(site.alice)
     assert answer.facts == (401, ["UPDATE", "SELECT"], [])
@@ -360,7 +360,7 @@ def test_a_sign_out_by_nobody_costs_nothing(site: Site) -> None:
 def elsewhere(site: Site) -> tuple[FlaskClient, str, str]:
     """Alice's other browser, its session's id and its device's."""
     phone = signed_in(site.app, "alice", user_agent="Phone")
-    session = next(each for each in rows_of(site.app).overview.devices("alice", None) if each.user_agent == "Phone")
+    session = next(each for each in rows_of(site.app).revocation.devices("alice", None) if each.user_agent == "Phone")
     return phone, session.sessions[0].session_id, session.id
 
 
@@ -379,7 +379,7 @@ def test_to_revoke_elsewhere_is_one_update_and_changes_no_cookie(site: Site, rou
 
 @pytest.mark.parametrize("route", ["/session/{session}/revoke", "/session/devices/{device}/revoke"])
 def test_to_revoke_this_one_is_to_sign_out(site: Site, route: str) -> None:
-    device = rows_of(site.app).overview.devices("alice", None)[0]
+    device = rows_of(site.app).revocation.devices("alice", None)[0]
     path = route.format(session=device.sessions[0].session_id, device=device.id)
     assert site.ask(site.alice, path, "POST").facts == (204, ["UPDATE"], [SHORT, LONG])
     assert site.ask(site.alice).facts == (401, [], [])

@@ -90,7 +90,7 @@ def test_many_at_once_cost_the_database_one_query(site: Flask) -> None:
 
 def test_the_feed_is_bounded_and_says_that_there_is_more(site: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flask_corbado_session.web.views._FEED_LIMIT", 100)
-    ended = state_of(site).shorts.ended
+    ended = state_of(site).short_sessions.ended
     assert ended is not None
     clock = move_clock(site, NOON)
     for number in range(250):
@@ -108,7 +108,7 @@ def test_the_feed_is_bounded_and_says_that_there_is_more(site: Flask, monkeypatc
 def test_ids_that_ended_in_one_millisecond_are_told_together(site: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page was cut among them, and the next began after the time they share."""
     monkeypatch.setattr("flask_corbado_session.web.views._FEED_LIMIT", 100)
-    ended = state_of(site).shorts.ended
+    ended = state_of(site).short_sessions.ended
     assert ended is not None
     move_clock(site, NOON)
     ended.add([f"{number:030}" for number in range(150)])

@@ -65,7 +65,7 @@ class Machine(RuleBasedStateMachine):
     def start(self) -> None:
         app, _, rows, clock, _ = self.world
         rows.run("DELETE FROM corbado_session")
-        rows_of(app).lifecycle._dead.clear()
+        rows_of(app).ended_cache.clear()
         clock.at = START
         self.elapsed = 0
         """Milliseconds of true time; the clock may go back, time does not."""
@@ -237,7 +237,7 @@ class Machine(RuleBasedStateMachine):
     # ---- one request against the oracle
 
     def processed(self, sent: Sent) -> Answer:
-        ended_set = state_of(self.world.app).shorts.ended
+        ended_set = state_of(self.world.app).short_sessions.ended
         assert ended_set is not None
         ended_set.bring_up_to_date()  # now, so that its statement is not among those counted
         old, signals = self.world.rows.all(), Signals(self.world.app)

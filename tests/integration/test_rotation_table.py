@@ -57,7 +57,7 @@ def tokens(row: dict[str, Any], current: LongToken) -> dict[str, LongToken]:
 
 
 def test_the_statement_does_what_the_oracle_says_at_every_threshold(rules: Rules, rows: SessionRows) -> None:
-    rotation = Rotation(rules.database, rules.tables, timedelta(days=7))
+    rotation = Rotation(rules.database, timedelta(days=7))
     started = rows.one()
     secret = secrets.token_bytes(16)
     current = LongToken(started["id"], secret, GEN, secrets.token_bytes(16), secrets.token_bytes(32))
@@ -68,7 +68,7 @@ def test_the_statement_does_what_the_oracle_says_at_every_threshold(rules: Rules
     for (relation, token), age, win in cases:
         was = base | {"rotated_at": NOW - age, "reopened": win}
         rows.put(base["id"], **was)
-        verdict = rotation.present(token, shown, NOW)
+        verdict = rotation.present(token, shown, NOON)
         t = Token(token.generation, token.hash, token.parent_hash)
         expected = kind(as_row(was), t, NOW)
         case = f"{relation}, {age} ms, win {win}: {expected}"
@@ -92,11 +92,11 @@ def test_a_token_with_another_secret_matches_no_row_and_ends_none(
     rules: Rules, rows: SessionRows, relation: str
 ) -> None:
     """Whoever has the key and the database's identities still does not know the session's secret."""
-    rotation = Rotation(rules.database, rules.tables, timedelta(days=7))
+    rotation = Rotation(rules.database, timedelta(days=7))
     row = rows.one()
     current = LongToken(row["id"], secrets.token_bytes(16), GEN, secrets.token_bytes(16), secrets.token_bytes(32))
     rows.put(row["id"], generation=GEN, token_hash=current.hash)
     before = rows.all()
-    verdict = rotation.present(tokens(row, current)[relation], Context(), NOW)
+    verdict = rotation.present(tokens(row, current)[relation], Context(), NOON)
     assert verdict == Gone("missing")
     assert rows.all() == before

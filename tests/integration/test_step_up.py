@@ -400,7 +400,7 @@ def other_session(site: Site) -> str:
 def test_ending_others_asks_for_a_sign_in_within_a_quarter(site: Site, path: str) -> None:
     session_id = other_session(site)
     with site.app.app_context():
-        found = rows_of(site.app).overview.session(session_id)
+        found = rows_of(site.app).revocation.session(session_id)
     assert found is not None
     path = path.format(id=session_id, device=found.device_id)
     site.clock.move(timedelta(minutes=15, seconds=2))

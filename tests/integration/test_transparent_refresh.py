@@ -217,4 +217,4 @@ def test_two_requests_at_once_are_both_served(app: Flask, alice: FlaskClient) ->
     assert [alice.get("/protected").status_code, second.get("/protected").status_code] == [200, 200]
     expire_short(second)
     assert second.get("/protected").get_json()["user_id"] == "alice"
-    assert rows_of(app).overview.stats()["live_sessions"] == 1
+    assert rows_of(app).revocation.stats()["live_sessions"] == 1

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import DeclarativeBase
 
 from flask_corbado_session import CorbadoSession, current_session, current_user, login_required, login_user, logout_user
-from flask_corbado_session.web.state import AppState, DatabaseParts
+from flask_corbado_session.sessions.parts import AppState, DatabaseParts
 
 SECRET_KEY = "wJ2o9qUk3vYx7ZbTfR5mHd8sLcN4pGeA"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

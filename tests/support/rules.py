@@ -1,33 +1,33 @@
-"""The rules without Flask: lifecycle and overview on a real database, with a clock that moves."""
+"""The rules without Flask, on a real database and with a clock that moves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from blinker import NamedSignal
-from flask_corbado_session.sessions.lifecycle import Lifecycle
 from sqlalchemy import MetaData, make_url
 
+from flask_corbado_session import assembly
+from flask_corbado_session.database.cleanup import Cleanup
+from flask_corbado_session.database.devices import DeviceStore
 from flask_corbado_session.database.engine import Database
-from flask_corbado_session.database.rotation import Rotation
-from flask_corbado_session.database.sessions import Store
-from flask_corbado_session.database.tables import Tables, tables_in
-from flask_corbado_session.keys.key import SecretKeys
+from flask_corbado_session.database.sessions import SessionStore
+from flask_corbado_session.database.tables import Tables
 from flask_corbado_session.model import signals
 from flask_corbado_session.model.clock import Clock
-from flask_corbado_session.model.outcome import Refreshed, Started
+from flask_corbado_session.model.outcome import Outcome, Refreshed, Started
 from flask_corbado_session.model.settings import Settings
-from flask_corbado_session.sessions.hooks import Loaders
-from flask_corbado_session.sessions.new_device import DisownLinks
+from flask_corbado_session.sessions.ending import Ending
+from flask_corbado_session.sessions.hooks import Hooks
+from flask_corbado_session.sessions.parts import AppState
 from flask_corbado_session.sessions.presented import PresentedTokens
 from flask_corbado_session.sessions.revocation import Revocation
 from flask_corbado_session.testing import MovingClock
-from flask_corbado_session.tokens.short import ShortTokenVerifier
 from flask_corbado_session.verification.ended import EndedSet
 from flask_corbado_session.verification.short_sessions import ShortSessionAuthenticator
 
@@ -37,28 +37,82 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @dataclass
 class Rules:
-    """One process's rules; ``sender`` is what its signals are sent by."""
+    """One process's rules."""
 
+    state: AppState
     clock: MovingClock
-    settings: Settings
-    database: Database
-    tables: Tables
-    store: Store
-    ended: EndedSet
-    shorts: ShortSessionAuthenticator
-    lifecycle: Lifecycle
-    overview: Revocation
-    loaders: Loaders
-    sender: object = field(default_factory=object)
+    sender: object
+    """What its signals are sent by."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+        return self.state.settings
+
+    @property
+    def hooks(self) -> Hooks:
+        """The app's functions; a test puts its own there."""
+        return self.state.hooks
+
+    @property
+    def database(self) -> Database:
+        """The library's engine."""
+        return self.state.with_database().database
+
+    @property
+    def tables(self) -> Tables:
+        """The tables."""
+        return self.database.tables
+
+    @property
+    def sessions(self) -> SessionStore:
+        """The session table."""
+        return SessionStore(self.database)
+
+    @property
+    def devices(self) -> DeviceStore:
+        """The device table."""
+        return DeviceStore(self.database, self.sessions)
+
+    @property
+    def cleanup(self) -> Cleanup:
+        """What deletes and counts."""
+        return Cleanup(self.database)
+
+    @property
+    def ending(self) -> Ending:
+        """How sessions end."""
+        return self.state.with_database().ending
+
+    @property
+    def revocation(self) -> Revocation:
+        """How sessions are listed and revoked."""
+        return self.state.with_database().revocation
+
+    @property
+    def short_sessions(self) -> ShortSessionAuthenticator:
+        """How short sessions are verified."""
+        return self.state.short_sessions
+
+    @property
+    def ended(self) -> EndedSet:
+        """What this process knows to have ended."""
+        ended = self.state.short_sessions.ended
+        assert ended is not None
+        return ended
 
     def start(self, user_id: str = "alice", presented: PresentedTokens | None = None, **given: Any) -> Started:
         """Sign in as a browser that says nothing of itself."""
         how: dict[str, Any] = {"persistent": True, "claims": {}, "amr": ("pwd",)} | given
-        return self.lifecycle.start(user_id, presented or PresentedTokens(), **how)
+        return self.state.with_database().sign_in.start(user_id, presented or PresentedTokens(), **how)
+
+    def resolve(self, presented: PresentedTokens) -> Outcome:
+        """The outcome of a request."""
+        return self.state.with_database().refresh.resolve(presented)
 
     def refresh(self, long_token: str, **presented: Any) -> Any:
-        """What comes of a request whose short session is gone."""
-        return self.lifecycle.resolve(PresentedTokens(long=[long_token], **presented))
+        """The outcome of a request whose short session is gone."""
+        return self.resolve(PresentedTokens(long=[long_token], **presented))
 
     def warm(self) -> None:
         """Bring the ended set up to date now, so that what follows is counted without it."""
@@ -72,22 +126,20 @@ def rules_on(
     **config: Any,
 ) -> Rules:
     """The rules of one process; the tables are made where they are missing."""
-    moving = clock or MovingClock(NOON)
-    time = Clock(moving)
+    moving, sender = clock or MovingClock(NOON), object()
     settings = Settings.from_config({f"CORBADO_SESSION_{name}": value for name, value in config.items()})
-    metadata = MetaData()
-    tables = tables_in(metadata)
-    database = Database(lambda: (make_url(database_url), _no_options()), metadata)
-    metadata.create_all(database.engine)
-    store, keys, sender, loaders = Store(database, tables), SecretKeys(secrets), object(), Loaders()
-    ended = EndedSet(store.changes_since, time, settings.revocation_interval, settings.short_lifetime)
-    shorts = ShortSessionAuthenticator(ShortTokenVerifier(keys, settings.issuer, settings.audience), ended, time)
-    rotation = Rotation(database, tables, settings.idle_lifetime)
-    disowning = DisownLinks(secrets, time, store, ended)
-    lifecycle = Lifecycle(settings, time, keys, secrets, shorts, store, rotation, disowning, loaders, sender)
-    overview = Revocation(settings, time, store, ended, sender)
-    parts = (moving, settings, database, tables, store, ended, shorts, lifecycle, overview, loaders, sender)
-    return Rules(*parts)
+    database = database_at(database_url)
+    database.metadata.create_all(database.engine)
+    hooks = Hooks()
+    state = assembly.on_database(
+        settings, database, secret_keys=secrets, hooks=hooks, clock=Clock(moving), sender=sender
+    )
+    return Rules(state, moving, sender)
+
+
+def database_at(database_url: str) -> Database:
+    """The library's engine on a database, whose tables need not be there."""
+    return Database(lambda: (make_url(database_url), {}), MetaData())
 
 
 def presented(of: Started | Refreshed, *, short: bool = True, **more: Any) -> PresentedTokens:
@@ -125,7 +177,3 @@ def heard(sender: object) -> Iterator[list[tuple[str, dict[str, Any]]]]:
 
 def _note(said: list[tuple[str, dict[str, Any]]], name: str) -> Callable[..., None]:
     return lambda _, **facts: said.append((name, facts))
-
-
-def _no_options() -> Mapping[str, Any]:
-    return {}

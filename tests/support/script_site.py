@@ -60,7 +60,7 @@ def _add_api(app: Flask) -> None:
     def verify_only() -> Any:
         """What a service that shares the cookie and has no database would say, ``after`` some seconds."""
         state = state_of(app)
-        short = state.shorts.first_valid(request.cookies.getlist(state.settings.short_cookie))
+        short = state.short_sessions.first_valid(request.cookies.getlist(state.settings.short_cookie))
         time.sleep(float(request.args.get("after", 0)))
         return ("", 401) if short is None else jsonify(user_id=short.user_id, body=request.get_data(as_text=True))
 

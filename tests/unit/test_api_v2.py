@@ -163,7 +163,7 @@ def test_filters_all_hold_together(app: Flask, client: FlaskClient, three: dict[
 
 def test_the_end_of_a_session_is_its_latest_change(app: Flask, client: FlaskClient, three: dict[str, str]) -> None:
     with app.app_context():
-        rows_of(app).overview.revoke(three["cid"], None)
+        rows_of(app).revocation.revoke(three["cid"], None)
     assert ids(client, sort="updated:desc")[0] == three["cid"]
     assert ids(client, sort="lastAction:desc")[-1] == three["cid"]
 

@@ -40,7 +40,7 @@ def run(app: Flask) -> Run:
 
 def ids(app: Flask, user_id: str = "alice") -> tuple[str, str]:
     """Of the user's only session, and of its device."""
-    device = rows_of(app).overview.devices(user_id, None)[0]
+    device = rows_of(app).revocation.devices(user_id, None)[0]
     return device.sessions[0].session_id, device.id
 
 
@@ -108,7 +108,7 @@ def test_who_is_signed_in_where(app: Flask, run: Run) -> None:
 
 def test_an_ended_session_is_not_in_the_list(app: Flask, run: Run) -> None:
     signed_in(app, "alice")
-    rows_of(app).overview.revoke_user("alice", "revoked")
+    rows_of(app).revocation.revoke_user("alice", "revoked")
     assert run("list", "alice").output == "alice is signed in nowhere\n"
     assert run("list").output == "nobody is signed in\n"
     assert said(run("list", "--json")) == []
@@ -124,8 +124,8 @@ def test_the_list_is_as_long_as_asked(app: Flask, run: Run) -> None:
 
 def test_a_strangers_text_cannot_play_with_the_terminal(app: Flask, run: Run) -> None:
     signed_in(app, "mallory\x1b[2J\r\nroot", user_agent="\x1b]0;owned\x07")
-    device = rows_of(app).overview.devices("mallory\x1b[2J\r\nroot", None)[0]
-    rows_of(app).overview.rename_device(device.id, None, "\x1b[31mred")
+    device = rows_of(app).revocation.devices("mallory\x1b[2J\r\nroot", None)[0]
+    rows_of(app).revocation.rename_device(device.id, None, "\x1b[31mred")
     result = run("list")
     assert "mallory" in result.output
     assert len(result.output.splitlines()) == 2
@@ -144,7 +144,7 @@ def test_a_session_a_device_or_a_user_is_revoked(app: Flask, run: Run, option: s
         assert run("revoke", option, target).output == "ended 1 session\n"
     assert [(name, facts["reason"]) for name, facts in signals] == [("session-revoked", "operator")]
     assert said(run("revoke", option, target, "--json")) == {"ended": []}
-    assert rows_of(app).overview.history("alice")[0].session_id == session_id
+    assert rows_of(app).revocation.history("alice")[0].session_id == session_id
     assert [client.get("/protected").status_code for client in (alice, bob)] == [401, 200]
 
 
@@ -175,19 +175,19 @@ def test_one_thing_is_named_to_be_revoked(run: Run, arguments: list[str]) -> Non
 def test_the_past_is_deleted_after_the_retention(app: Flask, run: Run) -> None:
     clock = move_clock(app)
     signed_in(app, "alice")
-    rows_of(app).overview.revoke_user("alice", "revoked")
+    rows_of(app).revocation.revoke_user("alice", "revoked")
     signed_in(app, "bob")
     assert said(run("cleanup", "--json")) == {"deleted": 0}
     clock.move(days=91)
     assert run("cleanup").stdout == "deleted 2 rows\n"
     assert said(run("cleanup", "--json")) == {"deleted": 0}
-    assert rows_of(app).overview.history("alice") == []
+    assert rows_of(app).revocation.history("alice") == []
 
 
 def test_the_sessions_are_counted(app: Flask, run: Run) -> None:
     for user_id in ("alice", "alice", "bob", "carol"):
         signed_in(app, user_id)
-    rows_of(app).overview.revoke_user("carol", "operator")
+    rows_of(app).revocation.revoke_user("carol", "operator")
     counted = said(run("stats", "--json"))
     assert counted["ended_in_a_day"] == {"operator": 1}
     assert {3, 2} <= {value for value in counted.values() if isinstance(value, int)}

@@ -57,7 +57,7 @@ class Site:
         return signed_in(self.app, "alice")
 
     def reasons(self) -> list[str | None]:
-        return [each.end_reason for each in rows_of(self.app).overview.history("alice")]
+        return [each.end_reason for each in rows_of(self.app).revocation.history("alice")]
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_a_user_who_is_gone_takes_nobody_along_whose_cookie_came_with_his(site: 
     header = "; ".join(f"__Host-cbo_long_session={jar.value}" for name in order if (jar := jars[name]) is not None)
     answer = site.app.test_client(use_cookies=False).get("/user", headers={"Cookie": header})
     assert answer.get_json() == {"id": "bob"}
-    assert rows_of(site.app).overview.history("bob") == []
+    assert rows_of(site.app).revocation.history("bob") == []
 
 
 def test_a_loader_that_asks_who_is_there_sees_nobody_and_does_no_harm(site: Site) -> None:
@@ -366,5 +366,5 @@ def test_a_request_within_a_request_has_its_own_session(app: Flask) -> None:
 
 def test_a_decorator_of_the_instance_gives_back_what_it_got() -> None:
     sessions = CorbadoSession()
-    for decorator in (sessions.user_loader, sessions.claims_loader, sessions.unauthorized_handler):
-        assert decorator(len) is len
+    decorators: list[Any] = [sessions.user_loader, sessions.claims_loader, sessions.unauthorized_handler]
+    assert all(decorator(len) is len for decorator in decorators)

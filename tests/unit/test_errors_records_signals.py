@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from flask_corbado_session.database.sessions import NewSession
+from flask_corbado_session.database.rows import NewSession
 from flask_corbado_session.keys.key import Key
 from flask_corbado_session.model import errors, outcome, records, signals, users
 from flask_corbado_session.tokens.ids import new_id
@@ -62,7 +62,7 @@ def test_a_record_is_frozen_and_has_slots(record: Any) -> None:
         outcome.Refreshed(SHORT, "SECRET", "SECRET", True, NOW, NOW, "promote"),
         outcome.Started(SHORT, "SECRET", "SECRET", "SECRET", True, NOW),
         Key("kid", "HS256", b"SECRET", b"SECRET"),
-        NewSession("s", "u", "d", b"SECRET", b"SECRET", True, {}, (), records.Context(), 0, 0, 0, 0),
+        NewSession("s", "u", "d", b"SECRET", b"SECRET", True, {}, (), records.Context(), NOW, NOW, NOW),
     ],
     ids=lambda secret: type(secret).__name__,
 )

@@ -159,7 +159,7 @@ def test_former_keys_are_a_list(fallbacks: Any, testing: bool) -> None:
 def test_a_weak_former_key_stops_an_app_in_production(weak: str) -> None:
     for mode in ({"TESTING": True}, {"DEBUG": True}):
         wired(SECRET_KEY_FALLBACKS=[SECRET_KEY, weak], **mode)
-    with pytest.raises(SettingsError, match=r"^SECRET_KEY_FALLBACKS holds a key that anybody can guess"):
+    with pytest.raises(SettingsError, match=r"^SECRET_KEY_FALLBACKS holds a key that anyone can guess"):
         wired(SECRET_KEY_FALLBACKS=[SECRET_KEY, weak])
 
 

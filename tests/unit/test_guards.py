@@ -348,7 +348,7 @@ def test_a_user_id_is_always_a_text(database_url: str) -> None:
     for user, user_id in USERS:
         answer = signed_in(site.app, user).get("/who").get_json()
         assert answer == {"user_id": user_id, "id": user_id}
-        assert rows_of(site.app).overview.devices(user_id, None)[0].user_id == user_id
+        assert rows_of(site.app).revocation.devices(user_id, None)[0].user_id == user_id
 
 
 @pytest.mark.parametrize("user", [None, True, False, b"alice", 1.5, object(), [], {}, WithId(None), WithId(True)])
@@ -369,7 +369,7 @@ def test_what_fits_no_column_cannot_sign_in(site: Site, user: Any) -> None:
 def test_claims_that_cannot_be_signed_start_nothing(site: Site, claims: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         signed_in(site.app, "alice", claims=claims)
-    assert rows_of(site.app).overview.devices("alice", None) == []
+    assert rows_of(site.app).revocation.devices("alice", None) == []
 
 
 @pytest.mark.parametrize("act", [lambda: login_user("alice"), logout_user])

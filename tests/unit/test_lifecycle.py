@@ -37,7 +37,7 @@ def token_of(outcome: Started | Refreshed) -> str:
 
 
 def session_of(rules: Rules, outcome: Started | Refreshed) -> LongSession:
-    found = rules.store.session(outcome.short.session_id or "")
+    found = rules.sessions.session(outcome.short.session_id or "")
     assert found is not None
     return found
 
@@ -128,7 +128,7 @@ def test_a_living_long_session_gives_a_short_one(rules: Rules, prepare: Any, kin
     assert (outcome.long_token is None) is (kind == "hold")
     assert (row(rules) == before) is (statements == ["UPDATE", "SELECT"])
     assert outcome.short.issued_at == rules.clock.at
-    assert isinstance(rules.lifecycle.resolve(PresentedTokens(short=[outcome.short_token])), Active)
+    assert isinstance(rules.resolve(PresentedTokens(short=[outcome.short_token])), Active)
     assert [(name, facts["kind"]) for name, facts in said] == [("session-refreshed", kind)]
 
 
@@ -140,7 +140,7 @@ def test_a_valid_short_session_needs_no_statement(rules: Rules) -> None:
     rules.warm()
     rules.clock.move(milliseconds=900)
     with statements_of(rules.database.engine) as seen:
-        outcome = rules.lifecycle.resolve(presented(started))
+        outcome = rules.resolve(presented(started))
     assert outcome == Active(started.short)
     assert seen == []
 
@@ -150,7 +150,7 @@ def test_the_ended_set_is_asked_for_once_an_interval(rules: Rules) -> None:
     with statements_of(rules.database.engine) as seen:
         for _ in range(4):
             rules.clock.move(milliseconds=500)
-            rules.lifecycle.resolve(presented(started))
+            rules.resolve(presented(started))
     assert seen.verbs == ["SELECT", "SELECT"]
 
 
@@ -168,7 +168,7 @@ def test_the_ended_set_is_asked_for_once_an_interval(rules: Rules) -> None:
 def test_what_we_did_not_sign_is_nothing(on_sqlite: Rules, nothing: PresentedTokens) -> None:
     on_sqlite.start()
     with statements_of(on_sqlite.database.engine) as seen:
-        assert on_sqlite.lifecycle.resolve(nothing) == Anonymous()
+        assert on_sqlite.resolve(nothing) == Anonymous()
     assert seen == []
 
 
@@ -178,7 +178,7 @@ def missing(rules: Rules) -> str:
 
 def revoked(rules: Rules) -> str:
     started = rules.start()
-    rules_on(rules.database.engine.url.render_as_string(False), rules.clock).overview.revoke_user("alice", "revoked")
+    rules_on(rules.database.engine.url.render_as_string(False), rules.clock).revocation.revoke_user("alice", "revoked")
     return token_of(started)
 
 
@@ -229,7 +229,7 @@ def test_a_spent_token_ends_the_session_for_both(rules: Rules) -> None:
     old, owners = stolen(rules)
     rules.clock.move(MINUTE)
     with statements_of(rules.database.engine) as seen, heard(rules.sender) as said:
-        thief = rules.lifecycle.resolve(PresentedTokens(long=[old], ip="203.0.113.9", user_agent="Thief/1.0"))
+        thief = rules.resolve(PresentedTokens(long=[old], ip="203.0.113.9", user_agent="Thief/1.0"))
     assert seen.verbs == ["UPDATE", "SELECT", "UPDATE"]
     assert isinstance(thief, Ended)
     assert thief.reason == "reuse"
@@ -238,7 +238,7 @@ def test_a_spent_token_ends_the_session_for_both(rules: Rules) -> None:
     assert (facts["user_id"], facts["context"]) == ("alice", Context("203.0.113.9", "Thief/1.0"))
     assert facts["previous"] == Context()
     assert rules.refresh(owners) == thief
-    assert rules.store.history("alice")[0].previous == Context("203.0.113.9", "Thief/1.0")
+    assert rules.sessions.history("alice", 1, 0)[0].previous == Context("203.0.113.9", "Thief/1.0")
 
 
 def test_a_theft_ends_the_short_session_too_at_once(on_sqlite: Rules) -> None:
@@ -247,7 +247,7 @@ def test_a_theft_ends_the_short_session_too_at_once(on_sqlite: Rules) -> None:
     fresh = on_sqlite.refresh(owners)
     on_sqlite.refresh(old)
     with pytest.raises(InvalidShortSession) as caught:
-        on_sqlite.shorts.verify(fresh.short_token)
+        on_sqlite.short_sessions.verify(fresh.short_token)
     assert caught.value.code == "revoked"
 
 
@@ -275,15 +275,15 @@ def test_a_valid_short_session_is_served_without_the_database(on_sqlite: Rules, 
     started = on_sqlite.start()
     with database_down(on_sqlite.database, sqlite_url):
         on_sqlite.clock.move(minutes=10)
-        assert isinstance(on_sqlite.lifecycle.resolve(presented(started)), Active)
+        assert isinstance(on_sqlite.resolve(presented(started)), Active)
 
 
 def test_a_refresh_is_not_and_the_same_jar_goes_on_afterwards(on_sqlite: Rules, sqlite_url: str) -> None:
     started = on_sqlite.start()
     on_sqlite.clock.move(minutes=16)
     with database_down(on_sqlite.database, sqlite_url), pytest.raises(StoreUnavailable):
-        on_sqlite.lifecycle.resolve(presented(started))
-    assert isinstance(on_sqlite.lifecycle.resolve(presented(started)), Refreshed)
+        on_sqlite.resolve(presented(started))
+    assert isinstance(on_sqlite.resolve(presented(started)), Refreshed)
 
 
 # ---- lifetimes
@@ -335,7 +335,7 @@ def test_a_new_secret_key_keeps_every_session_alive(sqlite_url: str) -> None:
     old = rules_on(sqlite_url)
     started = old.start()
     new = rules_on(sqlite_url, old.clock, ("a new secret of the tests, longer", SECRET))
-    assert isinstance(new.lifecycle.resolve(presented(started)), Active)
+    assert isinstance(new.resolve(presented(started)), Active)
     new.clock.move(MINUTE)
     child = token_of(new.refresh(token_of(started)))
     alone = rules_on(sqlite_url, old.clock, ("a new secret of the tests, longer",))
@@ -394,7 +394,7 @@ def test_a_start_ends_what_the_browser_had_together_with_its_own_row(rules: Rule
     assert session_of(rules, first).end_reason == "superseded"
     assert first.short.session_id != second.short.session_id
     assert ("session-ended", "superseded") in [(name, facts.get("reason")) for name, facts in said]
-    assert rules.lifecycle.resolve(presented(first)) == Ended(first.short.session_id or "", "superseded")
+    assert rules.resolve(presented(first)) == Ended(first.short.session_id or "", "superseded")
 
 
 def test_the_cap_ends_the_least_recently_seen(database_url: str) -> None:
@@ -406,8 +406,8 @@ def test_the_cap_ends_the_least_recently_seen(database_url: str) -> None:
     third = rules.start()
     reasons = [session_of(rules, each).end_reason for each in (first, second, third)]
     assert reasons == [None, "limit", None]
-    assert isinstance(rules.lifecycle.resolve(presented(first)), Active)
-    assert isinstance(rules.lifecycle.resolve(presented(second)), Ended)
+    assert isinstance(rules.resolve(presented(first)), Active)
+    assert isinstance(rules.resolve(presented(second)), Ended)
 
 
 def test_claims_that_do_not_fit_are_refused_before_anything_is_written(on_sqlite: Rules) -> None:
@@ -415,14 +415,14 @@ def test_claims_that_do_not_fit_are_refused_before_anything_is_written(on_sqlite
     with statements_of(on_sqlite.database.engine) as seen, pytest.raises(ValueError, match="largest claim is 'b'"):
         on_sqlite.start(presented=presented(first), claims={"a": 1, "b": "x" * 4000})
     assert [verb for verb in seen.verbs if verb != "SELECT"] == []
-    assert isinstance(on_sqlite.lifecycle.resolve(presented(first)), Active)
+    assert isinstance(on_sqlite.resolve(presented(first)), Active)
 
 
 @pytest.mark.parametrize("amr", [["a b"], [""], ["a\n"], ["x" * 256], [5], [None], ["ok", "no ok"]])
 def test_methods_that_are_no_words_are_refused(on_sqlite: Rules, amr: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         on_sqlite.start(amr=amr)
-    assert on_sqlite.overview.stats()["live_sessions"] == 0
+    assert on_sqlite.revocation.stats()["live_sessions"] == 0
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_methods_are_kept_through_every_refresh(on_sqlite: Rules, given: Any, ke
 
 def test_claims_given_at_the_start_stay_and_loaded_ones_are_fresh(on_sqlite: Rules) -> None:
     roles = iter(["reader", "writer"])
-    on_sqlite.loaders.claims = lambda user_id: {"role": next(roles), "of": user_id}
+    on_sqlite.hooks.claims_loader = lambda user_id: {"role": next(roles), "of": user_id}
     started = on_sqlite.start(claims={"plan": "pro", "role": "none"})
     on_sqlite.clock.move(MINUTE)
     refreshed = on_sqlite.refresh(token_of(started))
@@ -457,17 +457,17 @@ def test_an_end_is_one_update(rules: Rules) -> None:
     started = rules.start()
     rules.warm()
     with statements_of(rules.database.engine) as seen, heard(rules.sender) as said:
-        rules.lifecycle.end(presented(started))
+        rules.ending.sign_out(presented(started))
     assert seen.verbs == ["UPDATE"]
     assert [(name, facts["reason"]) for name, facts in said] == [("session-ended", "signed_out")]
-    assert rules.lifecycle.resolve(presented(started)) == Ended(started.short.session_id or "", "signed_out")
+    assert rules.resolve(presented(started)) == Ended(started.short.session_id or "", "signed_out")
 
 
 @pytest.mark.parametrize("only", ["short", "long"])
 def test_either_cookie_is_enough_to_end_it(on_sqlite: Rules, only: str) -> None:
     started = on_sqlite.start()
     all_of_it = presented(started)
-    on_sqlite.lifecycle.end(PresentedTokens(**{only: getattr(all_of_it, only)}))
+    on_sqlite.ending.sign_out(PresentedTokens(**{only: getattr(all_of_it, only)}))
     assert session_of(on_sqlite, started).end_reason == "signed_out"
 
 
@@ -475,14 +475,14 @@ def test_a_short_session_that_ran_out_ends_nothing(on_sqlite: Rules) -> None:
     started = on_sqlite.start()
     on_sqlite.clock.move(minutes=16)
     with statements_of(on_sqlite.database.engine) as seen:
-        on_sqlite.lifecycle.end(PresentedTokens(short=[started.short_token]))
+        on_sqlite.ending.sign_out(PresentedTokens(short=[started.short_token]))
     assert seen == []
 
 
 def test_nothing_forged_ends_anything(on_sqlite: Rules) -> None:
     on_sqlite.start()
     with statements_of(on_sqlite.database.engine) as seen:
-        on_sqlite.lifecycle.end(PresentedTokens(short=["x.y.z"], long=[FORGED]))
+        on_sqlite.ending.sign_out(PresentedTokens(short=["x.y.z"], long=[FORGED]))
     assert seen == []
 
 
@@ -491,7 +491,7 @@ def test_nothing_forged_ends_anything(on_sqlite: Rules) -> None:
 
 def test_a_user_the_app_no_longer_knows_is_not_refreshed(on_sqlite: Rules) -> None:
     started = on_sqlite.start()
-    on_sqlite.loaders.user_exists = lambda user_id: False
+    on_sqlite.hooks.user_loader = lambda user_id: None
     on_sqlite.clock.move(MINUTE)
     assert on_sqlite.refresh(token_of(started)) == Ended(started.short.session_id or "", "user_disabled")
     assert session_of(on_sqlite, started).end_reason == "user_disabled"
@@ -513,7 +513,7 @@ def test_address_and_user_agent_can_each_be_switched_off(settings: Any, kept: An
     started = rules.start(presented=PresentedTokens(ip="192.0.2.1", user_agent="Firefox"))
     rules.clock.move(MINUTE)
     rules.refresh(token_of(started), ip="192.0.2.1", user_agent="Firefox")
-    session, device = session_of(rules, started), rules.overview.devices("alice", None)[0]
+    session, device = session_of(rules, started), rules.revocation.devices("alice", None)[0]
     assert (session.ip, session.user_agent) == kept
     assert device.user_agent == kept[1]
 
@@ -521,36 +521,36 @@ def test_address_and_user_agent_can_each_be_switched_off(settings: Any, kept: An
 def test_every_reason_to_end_fits_its_column(rules: Rules) -> None:
     for reason in get_args(EndReason):
         started = rules.start(reason)
-        rules.overview.revoke(started.short.session_id or "", None, reason)
+        rules.revocation.revoke(started.short.session_id or "", None, reason)
         assert session_of(rules, started).end_reason == reason
 
 
 def test_an_ended_session_is_refused_as_bearer_too(on_sqlite: Rules) -> None:
     started = on_sqlite.start()
-    on_sqlite.overview.revoke_user("alice", "revoked")
+    on_sqlite.revocation.revoke_user("alice", "revoked")
     with pytest.raises(InvalidShortSession) as caught:
-        on_sqlite.shorts.verify(started.short_token)
+        on_sqlite.short_sessions.verify(started.short_token)
     assert caught.value.code == "revoked"
-    assert on_sqlite.shorts.bearer(started.short_token) == Anonymous("revoked", "its session has been ended")
+    assert on_sqlite.short_sessions.bearer(started.short_token) == Anonymous("revoked", "its session has been ended")
 
 
 def test_what_was_presented_is_not_shown() -> None:
-    assert repr(PresentedTokens(short=["SECRET"], long=["SECRET"])) == "<Presented 1 short, 1 long, 0 device>"
+    assert repr(PresentedTokens(short=["SECRET"], long=["SECRET"])) == "<PresentedTokens 1 short, 1 long, 0 device>"
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_two_cookies_of_one_name_the_good_one_serves(rules: Rules, order: int) -> None:
     old, good = stolen(rules)
     rules.clock.move(MINUTE)
-    outcome = rules.lifecycle.resolve(PresentedTokens(short=["x", "y"][::order], long=[old, FORGED, good][::order]))
+    outcome = rules.resolve(PresentedTokens(short=["x", "y"][::order], long=[old, FORGED, good][::order]))
     assert isinstance(outcome, Refreshed)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_dead_session_beside_a_living_one_does_no_harm(on_sqlite: Rules, order: int) -> None:
     dead, living = on_sqlite.start("bob"), on_sqlite.start("alice")
-    on_sqlite.overview.revoke_user("bob", "revoked")
+    on_sqlite.revocation.revoke_user("bob", "revoked")
     on_sqlite.clock.move(MINUTE)
-    outcome = on_sqlite.lifecycle.resolve(PresentedTokens(long=[token_of(dead), token_of(living)][::order]))
+    outcome = on_sqlite.resolve(PresentedTokens(long=[token_of(dead), token_of(living)][::order]))
     assert isinstance(outcome, Refreshed)
     assert outcome.short.user_id == "alice"

@@ -35,7 +35,7 @@ class Site:
         """Whether it worked; the last link unless another is given."""
         app, token = app or self.app, self.link() if token is None else token
         with app.app_context():
-            return rows_of(app).disowning.use(token) is not None
+            return rows_of(app).disown_links.use(token) is not None
 
 
 def token_in(notice: Notice) -> str:
@@ -99,7 +99,7 @@ def test_a_link_lasts_seven_days(site: Site) -> None:
     signed_in(site.app, "alice")
     site.clock.move(LINK_LIFETIME - timedelta(seconds=1))
     with site.app.app_context():
-        found = rows_of(site.app).disowning.find(site.link())
+        found = rows_of(site.app).disown_links.find(site.link())
     assert found is not None
     site.clock.move(seconds=1)
     assert not site.use()

@@ -177,7 +177,7 @@ NO_ORIGIN = [
 NO_DOMAIN = ["a..b", "a b", "a;b", "https://a", "a:80", "x" * 64, ".", "", 5, "a\n"]
 NO_NAME = ["", "a b", "a;b", "a=b", 'a"b', "ä", "a,b", "a\tb", "a\r\nb", 5, True]
 BAD: list[tuple[str, Any, str]] = [
-    *((name, wrong, "a text that is not empty") for name in TEXTS for wrong in NO_TEXT),
+    *((name, wrong, "a non-empty string") for name in TEXTS for wrong in NO_TEXT),
     *((name, wrong, "an http or https URL") for name in ("JWKS_URL", "REVOCATIONS_URL") for wrong in NO_URL if wrong),
     *((name, [wrong], "a list of origins") for name in ("CORS_ORIGINS", "TRUSTED_ORIGINS") for wrong in NO_ORIGIN),
     *((name, wrong, "a list of origins") for name in ("CORS_ORIGINS", "TRUSTED_ORIGINS") for wrong in (5, True, None)),
@@ -216,9 +216,7 @@ def test_what_is_said_of_an_optional_setting_offers_none(name: str) -> None:
 )
 def test_an_unknown_setting_is_refused_with_the_near_miss(unknown: str, near: str) -> None:
     message = refusal(**{unknown: 1})
-    assert message == (
-        f"CORBADO_SESSION_{unknown} is no setting of flask-corbado-session; did you mean CORBADO_SESSION_{near}?"
-    )
+    assert message == (f"unknown setting CORBADO_SESSION_{unknown}; did you mean CORBADO_SESSION_{near}?")
 
 
 def test_an_unknown_setting_like_no_other_is_refused_with_the_list() -> None:

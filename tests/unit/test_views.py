@@ -32,7 +32,7 @@ class Site:
 
     @property
     def devices(self) -> list[Any]:
-        return list(rows_of(self.app).overview.devices("alice", None))
+        return list(rows_of(self.app).revocation.devices("alice", None))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_refresh_serves_a_valid_an_expired_and_no_short_session_alike(site: Si
 
 def test_a_refresh_of_a_revoked_session_is_a_401_that_says_why(site: Site) -> None:
     client = site.alice()
-    rows_of(site.app).overview.revoke_user("alice", "revoked")
+    rows_of(site.app).revocation.revoke_user("alice", "revoked")
     answer = client.post("/session/refresh")
     assert (answer.status_code, answer.get_json()["reason"]) == (401, "revoked")
 
@@ -180,7 +180,7 @@ def test_the_page_as_json(site: Site) -> None:
     client = site.alice(user_agent=FIREFOX, amr=["pwd"])
     site.clock.move(seconds=1)
     site.alice(user_agent="curl/8.5.0")
-    rows_of(site.app).overview.revoke(site.devices[0].sessions[0].session_id, None)
+    rows_of(site.app).revocation.revoke(site.devices[0].sessions[0].session_id, None)
     said = client.get("/session/devices", headers={"Accept": "application/json"}).get_json()
     assert [(each["label"], each["is_current"]) for each in said["devices"]] == [("Firefox on Linux", True)]
     assert [each["end_reason"] for each in said["history"]] == ["revoked"]
