@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -16,7 +16,6 @@ from .database.tables import tables_in
 from .model.outcome import Refreshed, SignedOut
 from .model.records import Device, EndReason, LongSession, Notice
 from .model.settings import Settings
-from .operators import pages as operator_views
 from .sessions.hooks import Callbacks, Loaders
 from .sessions.new_device import tell
 from .sessions.revocation import Revocation
@@ -35,7 +34,7 @@ from .web.request import (
     presented_tokens,
     refresh,
 )
-from .web.state import EXTENSION, app_state, current_request_state
+from .web.state import EXTENSION, AppState, app_state, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,7 +74,7 @@ class CorbadoSession:
             state = wiring.on_database(app, db, settings, self._callbacks, loaders, self)
         app.extensions[EXTENSION] = state
         app.wsgi_app = cookies.wrap(app.wsgi_app, state)  # type: ignore[method-assign, assignment]
-        app.register_blueprint(views.blueprint(state))
+        app.register_blueprint(_routes(state))
         app.cli.add_command(cli.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
         words.add_to(app.jinja_env)
@@ -211,17 +210,23 @@ class CorbadoSession:
     # ---- operators
 
     def operator_blueprint(
-        self, allow: Callable[[Any], Any], *, names: Callable[[Collection[str]], Mapping[str, str]] | None = None
+        self,
+        allow: Callable[[Any], bool | Awaitable[bool]],
+        *,
+        display_names: Callable[[Collection[str]], Mapping[str, str]] | None = None,
     ) -> Blueprint:
         """The operator pages, for the app to register: every user, device and session, with search and revocation.
 
-        ``allow(user)`` is asked at each request, of ``current_user``; whoever it is false of gets the app's 404.
-        ``names(user_ids)`` says what people are called, once a page; without it they are shown by their ids::
+        ``allow(user)`` is called with ``current_user`` at each request; where it is false, the user gets the app's
+        404. ``display_names(user_ids)`` is called once a page and returns names by user id; without it the pages show
+        the ids::
 
             operators = sessions.operator_blueprint(allow=lambda user: user.is_admin)
             app.register_blueprint(operators, url_prefix="/operator")
         """
-        return operator_views.OperatorPages(allow, names)
+        from .operators.pages import OperatorPages  # imported only where mounted
+
+        return OperatorPages(allow, display_names)
 
     # ---- the request
 
@@ -234,6 +239,15 @@ class CorbadoSession:
         """The ``next`` this request carries if it stays on this origin, else ``default``."""
         asked = request.values.get("next")
         return safe_next(asked, app_state().settings.cors_origins) or default
+
+
+def _routes(state: AppState) -> Blueprint:
+    routes = views.blueprint(state)
+    if state.settings.api_secret is not None and state.rows is not None:
+        from .operators import api  # imported only where mounted
+
+        api.add_routes(routes, state)
+    return routes
 
 
 def _current_id() -> str | None:

@@ -10,7 +10,6 @@ from flask import Blueprint, Response, jsonify, make_response, redirect, render_
 
 from ..model.outcome import Active, Refreshed
 from ..model.records import ShortSession
-from ..operators import api as api_v2
 from . import device_views, well_known
 from .as_json import iso
 from .challenge import unauthenticated_problem
@@ -37,8 +36,6 @@ def blueprint(state: AppState) -> Blueprint:
         static_url_path=f"{prefix}/static" if prefix else None,
     )
     well_known.add_routes(routes, state.keys)
-    if settings.api_secret is not None and state.rows is not None:
-        api_v2.add_routes(routes, state)
     if prefix is None:
         return routes
 

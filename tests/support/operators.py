@@ -23,10 +23,10 @@ DAY = 86_400_000
 
 def operator_app(database_url: str, **config: Any) -> tuple[Flask, SQLAlchemy, CorbadoSession]:
     """The tests' app with the pages at ``/operator``, for the users whose id begins with "operator"."""
-    names = config.pop("names", None)
+    display_names = config.pop("display_names", None)
     config = {"CORBADO_SESSION_COOKIE_SECURE": False, **config}
     app, db, sessions = unprepared_app(database_url, **config)
-    pages = sessions.operator_blueprint(allow=lambda user: user.id.startswith("operator"), names=names)
+    pages = sessions.operator_blueprint(allow=lambda user: user.id.startswith("operator"), display_names=display_names)
     app.register_blueprint(pages, url_prefix="/operator")
     app.add_url_rule("/confirm", "confirm", lambda: "confirm that it is you")
     with app.app_context():
