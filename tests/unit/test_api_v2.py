@@ -107,7 +107,7 @@ def test_every_state_has_corbados_name_and_is_found_by_it(sqlite_url: str) -> No
     client, now, device = app.test_client(), now_of(app), add_device(app)
     added = {}
     for state, (columns, _) in STATES.items():
-        ended = {"ended_at": now} if "end_reason" in columns else {}
+        ended: dict[str, Any] = {"ended_at": now} if "end_reason" in columns else {}
         (added[state],) = add_sessions(app, 1, device, **columns, **ended)
     status_of = {each["sessionID"]: each["status"] for each in ask(client)["sessions"]}
     assert {state: status_of[added[state]] for state in STATES} == {state: name for state, (_, name) in STATES.items()}
