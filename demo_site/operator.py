@@ -13,7 +13,7 @@ from .models import User
 
 def pages() -> Blueprint:
     """A blueprint of one app's own; it is registered at ``/operator``."""
-    return sessions.operator_blueprint(allow=is_operator, names=emails)
+    return sessions.operator_blueprint(allow=is_operator, display_names=emails)
 
 
 def is_operator(user: User) -> bool:

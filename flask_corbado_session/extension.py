@@ -29,7 +29,8 @@ from .web.request import check_origin, exempt_from_origin_check
 from .web.state import EXTENSION, app_state
 
 if TYPE_CHECKING:
-    from .operators.pages import Allow, DisplayNames
+    from .operators.pages import Allow
+    from .operators.panel import DisplayNames
 
 __all__ = ["ANY_USER", "AnyUser", "CorbadoSession"]
 

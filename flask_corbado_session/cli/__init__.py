@@ -1,1 +1,1 @@
-"""``flask corbado-session``: the commands."""
+"""The commands of ``flask corbado-session``."""

@@ -1,4 +1,4 @@
-"""``flask corbado-session``: tables for people, ``--json`` for scripts."""
+"""The commands of ``flask corbado-session``; their output is a table, or JSON with ``--json``."""
 
 from __future__ import annotations
 
@@ -19,65 +19,70 @@ from .keys import group as keys_group
 
 T = TypeVar("T")
 
-group = AppGroup("corbado-session", help="Long sessions: the tables, who is signed in, revoking, cleaning up.")
+group = AppGroup("corbado-session", help="Manage long sessions: create the tables, list, revoke and clean up sessions.")
 group.add_command(keys_group)
-for_scripts = click.option("--json", "as_json", is_flag=True, help="For scripts.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 @group.command("init-db")
 @with_appcontext
 def init_db() -> None:
-    """Create the tables, where they do not exist yet. With Flask-Migrate, migrate instead."""
-    made = _ask(app_state().with_database().database.create_tables)
-    click.echo(f"there are now: {', '.join(made)}")
+    """Create the tables that do not exist yet. With Flask-Migrate, run a migration instead."""
+    tables = _run(app_state().with_database().database.create_tables)
+    click.echo(f"created tables: {', '.join(tables)}")
 
 
 @group.command("list")
 @click.argument("user_id", required=False)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
-@for_scripts
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="The maximum number of sessions."
+)
+@json_option
 @with_appcontext
 def list_sessions(user_id: str | None, limit: int, as_json: bool) -> None:
-    """Who is signed in where: the live sessions of a user, or those that started last."""
-    sessions = _ask(lambda: app_state().with_database().revocation.live_sessions(user_id, limit))
+    """List the active sessions of a user, or those of all users, the newest first."""
+    sessions = _run(lambda: app_state().with_database().revocation.live_sessions(user_id, limit))
     if as_json:
         click.echo(jsonlib.dumps([_as_json(session) for session in sessions], indent=2))
     elif not sessions:
-        click.echo(f"{user_id} is signed in nowhere" if user_id else "nobody is signed in")
+        click.echo(f"no active sessions for {user_id}" if user_id else "no active sessions")
     else:
         _table(("SESSION", "USER", "DEVICE", "SIGNED IN", "LAST SEEN", "IP"), [_row(session) for session in sessions])
 
 
 @group.command("revoke")
-@click.option("--session", "session_id", help="One session, by its id.")
-@click.option("--device", "device_id", help="All sessions of a device, by its id.")
-@click.option("--user", "user_id", help="All sessions of a user.")
-@for_scripts
+@click.option("--session", "session_id", help="The id of one session.")
+@click.option("--device", "device_id", help="The id of a device: all its sessions.")
+@click.option("--user", "user_id", help="The id of a user: all their sessions.")
+@json_option
 @with_appcontext
 def revoke(session_id: str | None, device_id: str | None, user_id: str | None, as_json: bool) -> None:
-    """End one session, a device's, or a user's; everywhere within a second."""
-    if sum(each is not None for each in (session_id, device_id, user_id)) != 1:
+    """Revoke one session, or all sessions of a device or user. Takes effect everywhere within a second."""
+    if [session_id, device_id, user_id].count(None) != 2:
         raise click.UsageError("name one of --session, --device and --user")
-    overview = app_state().with_database().revocation
-    if session_id is not None:
-        ended = _ask(lambda: overview.revoke(session_id, None, "operator"))
-    elif device_id is not None:
-        ended = _ask(lambda: overview.revoke_device(device_id, None, "operator"))
-    else:
-        ended = _ask(lambda: overview.revoke_user(user_id or "", "operator"))
-    text = f"ended {len(ended)} session{'' if len(ended) == 1 else 's'}"
+    ended = _run(lambda: _revoke(session_id, device_id, user_id or ""))
+    text = f"revoked {len(ended)} session{'' if len(ended) == 1 else 's'}"
     click.echo(jsonlib.dumps({"ended": ended}) if as_json else text)
 
 
+def _revoke(session_id: str | None, device_id: str | None, user_id: str) -> list[str]:
+    revocation = app_state().with_database().revocation
+    if session_id is not None:
+        return revocation.revoke(session_id, None, "operator")
+    if device_id is not None:
+        return revocation.revoke_device(device_id, None, "operator")
+    return revocation.revoke_user(user_id, "operator")
+
+
 @group.command("cleanup")
-@for_scripts
+@json_option
 @with_appcontext
 def cleanup(as_json: bool) -> None:
-    """Delete what ended longer than CORBADO_SESSION_RETENTION ago, in short batches that nobody waits for."""
+    """Delete sessions that ended longer than CORBADO_SESSION_RETENTION ago, in batches too short to block sign-ins."""
     total = 0
     batches = app_state().with_database().revocation.delete_old()
-    while (forgotten := _ask(lambda: next(batches, None))) is not None:
-        total += forgotten
+    while (deleted := _run(lambda: next(batches, None))) is not None:
+        total += deleted
         if not as_json:
             click.echo(f"\rdeleted {total} rows so far", nl=False, err=True)
     if total and not as_json:
@@ -86,39 +91,39 @@ def cleanup(as_json: bool) -> None:
 
 
 @group.command("stats")
-@for_scripts
+@json_option
 @with_appcontext
 def stats(as_json: bool) -> None:
-    """How many sessions serve, for how many users and devices, and how those of the last day ended."""
-    counted = _ask(app_state().with_database().revocation.stats)
+    """Count the active sessions, their users and devices, and the sessions that ended in the last day, by reason."""
+    counts = _run(app_state().with_database().revocation.stats)
     if as_json:
-        click.echo(jsonlib.dumps(counted, indent=2))
+        click.echo(jsonlib.dumps(counts, indent=2))
         return
-    ended = counted.pop("ended_in_a_day")
-    rows = [(name.replace("_", " "), str(value)) for name, value in counted.items()]
+    ended = counts.pop("ended_in_a_day")
+    rows = [(name.replace("_", " "), str(value)) for name, value in counts.items()]
     rows += [(f"ended in a day: {reason}", str(value)) for reason, value in sorted(ended.items())]
-    _table(("WHAT", "HOW MANY"), rows)
+    _table(("COUNT OF", "NUMBER"), rows)
 
 
 @group.command("check")
-@for_scripts
+@json_option
 @with_appcontext
 def check(as_json: bool) -> None:
-    """Name every risky setting and what to do; exits 1 if there is one."""
+    """Name each risky setting and what to do about it. Exits with 1 if there is one."""
     risks = risky_settings()
     if as_json:
         click.echo(jsonlib.dumps({"risks": risks}, indent=2))
     else:
-        click.echo("\n".join(f"- {risk}" for risk in risks) or "nothing risky found")
+        click.echo("\n".join(f"- {risk}" for risk in risks) or "no risky settings found")
     if risks:
         raise SystemExit(1)
 
 
-def _ask(work: Callable[[], T]) -> T:
+def _run(work: Callable[[], T]) -> T:
     try:
         return work()
     except SessionNotFound:
-        raise click.ClickException("there is no such session or device") from None
+        raise click.ClickException("no such session or device") from None
     except (StoreUnavailable, TablesMissing) as error:
         raise click.ClickException(str(error)) from None
 

@@ -21,7 +21,6 @@ RefreshKind = Literal["promote", "reopen", "rollback", "hold", "reissue"]
 
 DeviceType = Literal["desktop", "phone", "tablet", "bot", "other"]
 
-STATES: tuple[SessionState, ...] = ("live", "ended", "expired", "idle")
 DEVICE_NAME_LENGTH = 80
 """Characters of the name a person gives a device."""
 

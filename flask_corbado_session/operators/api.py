@@ -1,7 +1,7 @@
-"""The operator API, in the shape of Corbado's Backend API v2: Corbado's own clients list and revoke sessions with it.
+"""The operator API, in the shape of Corbado's Backend API v2, so that Corbado's own clients list and revoke sessions.
 
-HTTP Basic with ``PROJECT_ID`` and ``API_SECRET``, and nothing else: no cookie is read, no session looked at. The routes
-are there when the secret is set.
+Authentication is HTTP Basic with ``PROJECT_ID`` and ``API_SECRET`` only; cookies and sessions are ignored. The routes
+exist only where the secret is set.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from ..sessions.parts import AppState
 from ..web.origin import is_foreign
 from ..web.problems import RETRY_AFTER
 from ..web.state import app_state
-from .api_query import QueryError, list_sessions, read_query
+from .api_query import QueryError, SessionRow, list_sessions, read_query
 from .attempts import FailedAttempts
 from .log import Operator
 from .panel import panel
 
-View = Callable[..., dict[str, Any]]
+Json = dict[str, Any]
+View = Callable[..., Json]
 
 
 class ApiError(Exception):
-    """An answer that is none: its status, its code, what to do, the parameter that was wrong, and more headers."""
+    """An error response: its status, code, text, the wrong parameter (if any) and extra headers."""
 
     def __init__(self, status: int, code: str, text: str, field: str | None = None, **headers: str) -> None:
         super().__init__(text)
@@ -40,37 +41,38 @@ class ApiError(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def add_routes(routes: Blueprint, state: AppState) -> None:
-    """``/v2/sessions`` and ``/v2/sessions/<id>/revoke``, for an app that has a secret and a database."""
+def add_routes(blueprint: Blueprint, state: AppState) -> None:
+    """Add ``/v2/sessions`` and ``/v2/sessions/<id>/revoke``, for an app that has a secret and a database."""
     attempts = FailedAttempts(state.clock)
-    routes.add_url_rule("/v2/sessions", "api_sessions", _guarded(attempts, sessions))
-    routes.add_url_rule("/v2/sessions/<session_id>/revoke", "api_revoke", _guarded(attempts, revoke), methods=["POST"])
+    blueprint.add_url_rule("/v2/sessions", "api_sessions", _guarded(attempts, sessions))
+    path = "/v2/sessions/<session_id>/revoke"
+    blueprint.add_url_rule(path, "api_revoke", _guarded(attempts, revoke), methods=["POST"])
 
 
-def sessions() -> dict[str, Any]:
+def sessions() -> Json:
     """A page of sessions (``SessionList``)."""
     state = app_state()
     database, now = state.with_database().database, to_ms(state.clock.now())
     query = read_query(request.args.to_dict(flat=False))
-    found = list_sessions(database, database.tables.session, query, now)
-    pages = math.ceil(found.total_items / query.page_size)
+    page = list_sessions(database, database.tables.session, query, now)
+    pages = math.ceil(page.total_items / query.page_size)
     return {
-        "sessions": [_session(row) for row in found.rows],
-        "paging": {"page": query.page, "totalPages": pages, "totalItems": found.total_items},
+        "sessions": [_session(row) for row in page.rows],
+        "paging": {"page": query.page, "totalPages": pages, "totalItems": page.total_items},
     }
 
 
-def revoke(session_id: str) -> dict[str, Any]:
-    """End one session (``GenericRsp``); one that has ended already stays as it is."""
+def revoke(session_id: str) -> Json:
+    """Revoke one session (``GenericRsp``). One that has already ended stays as it is."""
     panel().log.revoke_session(Operator(app_state().settings.project_id or "", "api"), session_id)
-    return {"httpStatusCode": 200, "message": "success", **_about_the_request()}
+    return {"httpStatusCode": 200, "message": "success", **_request_data()}
 
 
-def _session(row: Any) -> dict[str, Any]:
+def _session(row: SessionRow) -> Json:
     return {
         "sessionID": row.id,
         "userID": row.user_id,
-        "identifierValue": row.user_id,  # what somebody signed in with is the app's knowledge; his id names him as well
+        "identifierValue": row.user_id,  # only the app knows what they signed in with; their ID names them too
         "createdMs": row.created_at,
         "lastActionMs": row.last_seen_at,
         "expiresMs": row.expires_at,
@@ -78,63 +80,62 @@ def _session(row: Any) -> dict[str, Any]:
     }
 
 
-# ---- around each of them
+# ---- authentication and errors, the same for both routes
 
 
 def _guarded(attempts: FailedAttempts, view: View) -> Callable[..., Response]:
     @wraps(view)
-    def guarded(**values: Any) -> Response:
+    def guarded(**values: str) -> Response:
         request.environ[_STARTED] = monotonic()
         try:
             _check_credentials(attempts)
             return _response(200, "application/json", view(**values))
         except ApiError as error:
-            return _refusal(error)
+            return _error_response(error)
         except QueryError as error:
-            return _refusal(ApiError(400, "invalid_request", str(error), error.field))
+            return _error_response(ApiError(400, "invalid_request", str(error), error.field))
         except SessionNotFound:
-            return _refusal(ApiError(404, "not_found", "There is no session of that ID."))
+            return _error_response(ApiError(404, "not_found", "There is no session with this ID."))
         except StoreUnavailable:
-            text = "The database did not answer in time; try again, with a narrower filter where many sessions match."
-            return _refusal(ApiError(503, "session_store_unavailable", text, Retry_After=str(RETRY_AFTER)))
+            text = "The database did not answer in time; try again, with a narrower filter if many sessions match."
+            return _error_response(ApiError(503, "session_store_unavailable", text, Retry_After=str(RETRY_AFTER)))
 
     return guarded
 
 
 def _check_credentials(attempts: FailedAttempts) -> None:
     settings, address = app_state().settings, request.remote_addr
-    wait = attempts.wait(address)
-    if wait:
-        text = f"Too many requests with wrong credentials came from your network; try again in {wait} seconds."
-        raise ApiError(429, "too_many_requests", text, Retry_After=str(wait))
-    given = request.authorization
-    user, password = (given.username, given.password) if given is not None and given.type == "basic" else (None, None)
-    # both are compared, whatever came of the first, and as hashes, so that no length shows
-    right = _same(user, settings.project_id) & _same(password, settings.api_secret)
-    if not right:
-        attempts.note(address)
-        text = "Send the project ID and the API secret by HTTP Basic."
+    seconds = attempts.retry_after(address)
+    if seconds:
+        text = f"Too many requests with wrong credentials came from your network; try again in {seconds} seconds."
+        raise ApiError(429, "too_many_requests", text, Retry_After=str(seconds))
+    basic = request.authorization
+    user, password = (basic.username, basic.password) if basic is not None and basic.type == "basic" else (None, None)
+    # both are always compared, and as hashes: the time taken tells neither which was wrong nor any length
+    if not _same(user, settings.project_id) & _same(password, settings.api_secret):
+        attempts.record_failure(address)
+        text = "Send the project ID and the API secret with HTTP Basic authentication."
         raise ApiError(401, "unauthenticated", text, WWW_Authenticate='Basic realm="operator API", charset="UTF-8"')
-    # a browser that was once given the credentials sends them along with the form of any page
+    # a browser that has stored the credentials sends them with a form of any site
     headers, trusted = request.headers, settings.trusted_origins
     if is_foreign(request.method, headers.get("Sec-Fetch-Site"), headers.get("Origin"), request.host, trusted):
-        raise ApiError(403, "csrf_rejected", "This was sent by a page of another origin, so nothing was done.")
+        raise ApiError(403, "csrf_rejected", "This request was sent by a page of another origin, so nothing was done.")
 
 
-def _same(given: str | None, expected: str | None) -> bool:
-    one, other = (hashlib.sha256((text or "").encode("utf-8", "replace")).digest() for text in (given, expected))
+def _same(sent: str | None, expected: str | None) -> bool:
+    one, other = (hashlib.sha256((text or "").encode("utf-8", "replace")).digest() for text in (sent, expected))
     return hmac.compare_digest(one, other) and bool(expected)
 
 
-def _refusal(error: ApiError) -> Response:
-    """Corbado's ``ErrorRsp``, which is a problem+json (RFC 9457) as well."""
+def _error_response(error: ApiError) -> Response:
+    """Corbado's ``ErrorRsp``, which is also a problem+json (RFC 9457)."""
     validation = [{"field": error.field, "message": error.text}] if error.field else []
     body = {
         "httpStatusCode": error.status,
         "message": error.text,
-        **_about_the_request(),
+        **_request_data(),
         "error": {"type": error.code, "details": error.text, "validation": validation, "links": []},
-        "title": "The operator API refused this",
+        "title": "Operator API error",
         "status": error.status,
         "code": error.code,
         "detail": error.text,
@@ -145,8 +146,8 @@ def _refusal(error: ApiError) -> Response:
     return response
 
 
-def _response(status: int, kind: str, body: dict[str, Any]) -> Response:
-    response = Response(json.dumps(body), status=status, content_type=kind)
+def _response(status: int, content_type: str, body: Json) -> Response:
+    response = Response(json.dumps(body), status=status, content_type=content_type)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -154,8 +155,8 @@ def _response(status: int, kind: str, body: dict[str, Any]) -> Response:
 _STARTED = "flask_corbado_session.api_started"
 
 
-def _about_the_request() -> dict[str, Any]:
-    """``runtime`` is in seconds."""
+def _request_data() -> Json:
+    """The members that describe the request itself; ``runtime`` is in seconds."""
     return {
         "requestData": {"requestID": f"req-{secrets.token_hex(10)}"},
         "runtime": round(monotonic() - request.environ[_STARTED], 6),

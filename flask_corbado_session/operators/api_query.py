@@ -1,8 +1,8 @@
-"""What the operator API is asked: ``sort``, ``filter[]``, ``page``, ``pageSize`` as Corbado's Backend API v2 has them.
+"""The query of the operator API: ``sort``, ``filter[]``, ``page`` and ``pageSize``, as in Corbado's Backend API v2.
 
-``sort`` is ``field:asc`` or ``field:desc``; a filter is ``field:operator:value`` with ``eq``, ``gt`` or ``lt``, and all
-of them must hold. Anything else is refused by name: a script that lists sessions to revoke them must not get more of
-them for a misspelt filter.
+``sort`` is ``field:asc`` or ``field:desc``. A filter is ``field:operator:value`` with ``eq``, ``gt`` or ``lt``, and all
+filters must match. Anything else is an error that names the parameter: a script that lists sessions to revoke them must
+not get more of them for a misspelt filter.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Table, and_, case, func, select, true
+from sqlalchemy import ColumnElement, Table, and_, case, func, select, true
 
+from ..database.conditions import state_conditions
 from ..database.engine import Database
 from .paging import COUNTED
 from .search import read_time
@@ -28,11 +29,11 @@ _LOGGED_OUT = ("signed_out", "superseded")
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {"eq": operator.eq, "gt": operator.gt, "lt": operator.lt}
 _TIMES = ("expires", "lastAction", "created", "updated")
 FIELDS = ("ID", "userID", *_TIMES, "status")
-"""What can be sorted and filtered by."""
+"""The fields to sort and filter by."""
 
 
 class QueryError(ValueError):
-    """A parameter outside the grammar. ``field`` names it; the text says what it may be."""
+    """A parameter that cannot be read. ``field`` names it, the text says what it may be."""
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
@@ -41,32 +42,44 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question, checked."""
+    """The checked parameters of a request."""
 
     sort: str = "created"
     descending: bool = True
-    filters: tuple[tuple[str, str, Any], ...] = ()
+    filters: tuple[tuple[str, str, str | int], ...] = ()
+    """Field, operator and value."""
     page: int = 1
     page_size: int = PAGE_SIZE
 
 
+class SessionRow(NamedTuple):
+    """A session as the API shows it; times are milliseconds."""
+
+    id: str
+    user_id: str
+    created_at: int
+    last_seen_at: int
+    expires_at: int
+    status: str
+
+
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """One page of sessions, each with its ``status``."""
+    """One page of sessions."""
 
-    rows: Sequence[Row[Any]]
+    rows: Sequence[SessionRow]
     total_items: int
-    """Exact up to ten thousand. Beyond, no number is worth a walk through the table: it is then just high enough that
-    whoever goes on while there are pages gets to the end."""
+    """Exact up to ten thousand. Beyond that, counting would read the whole table. The number is then just high enough
+    that a client that fetches page after page reaches the end."""
 
 
 def read_query(arguments: Mapping[str, list[str]]) -> Query:
-    """The question in a URL's parameters, each a list; :class:`QueryError` for any that is not in the grammar."""
+    """Read a URL's parameters, each a list of values; :class:`QueryError` for any that cannot be read."""
     for name, values in arguments.items():
         if name not in ("sort", "filter[]", "page", "pageSize"):
-            raise QueryError(name, f"There is no parameter {name!r}; known are sort, filter[], page and pageSize.")
+            raise QueryError(name, f"Unknown parameter {name!r}; known are sort, filter[], page and pageSize.")
         if name != "filter[]" and len(values) > 1:
-            raise QueryError(name, f"The parameter {name!r} stands more than once.")
+            raise QueryError(name, f"The parameter {name!r} is given more than once.")
     sort, descending = _sort(arguments.get("sort", ["created:desc"])[0])
     filters = tuple(_filter(text) for text in arguments.get("filter[]", []))
     page = _number("page", arguments.get("page", ["1"])[0], _LAST_PAGE)
@@ -81,10 +94,10 @@ def _sort(text: str) -> tuple[str, bool]:
     return field, direction == "desc"
 
 
-def _filter(text: str) -> tuple[str, str, Any]:
+def _filter(text: str) -> tuple[str, str, str | int]:
     field, _, rest = text.partition(":")
-    word, colon, value = rest.partition(":")
-    if field not in FIELDS or word not in _OPERATORS or not colon or not 0 < len(value) <= _LONGEST:
+    comparison, colon, value = rest.partition(":")
+    if field not in FIELDS or comparison not in _OPERATORS or not colon or not 0 < len(value) <= _LONGEST:
         raise QueryError(
             "filter[]",
             f"filter[] takes field:operator:value; the fields are {', '.join(FIELDS)}, "
@@ -92,71 +105,81 @@ def _filter(text: str) -> tuple[str, str, Any]:
         )
     if field in _TIMES:
         try:
-            return field, word, read_time(value)
+            return field, comparison, read_time(value)
         except ValueError as error:
             raise QueryError("filter[]", f"The value of {field} is {error}.") from None
-    if field == "status" and (word != "eq" or value not in STATUSES):
+    if field == "status" and (comparison != "eq" or value not in STATUSES):
         raise QueryError("filter[]", f"status takes the operator eq, and one of {', '.join(STATUSES)}.")
     if not value.isprintable():
-        raise QueryError("filter[]", f"The value of {field} has characters that no id has.")
-    return field, word, value
+        raise QueryError("filter[]", f"The value of {field} has characters that no ID has.")
+    return field, comparison, value
 
 
 def _number(name: str, text: str, largest: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 12 and 1 <= int(text) <= largest):
-        raise QueryError(name, f"{name} takes a whole number from 1 to {largest}.")
+        raise QueryError(name, f"{name} takes an integer from 1 to {largest}.")
     return int(text)
 
 
 def list_sessions(database: Database, table: Table, query: Query, now: int) -> SessionPage:
-    """The sessions asked for. Three statements: which, how many, and what they are."""
+    """Read a page of sessions. Three statements: the page's ids, the number of matches, and the page's rows."""
     columns = _columns(table, now)
-    states = _states(table, now)
-    wanted = and_(
-        true(),
-        *(states[value] for field, _, value in query.filters if field == "status"),
-        *(_OPERATORS[word](columns[field], value) for field, word, value in query.filters if field != "status"),
-    )
+    matches = _condition(table, query, now)
     by = [columns[query.sort], table.c.id] if query.sort != "ID" else [table.c.id]
     order = [column.desc() if query.descending else column.asc() for column in by]
     offset = (query.page - 1) * query.page_size
-    # the ids alone, which an index may hold: what is skipped need then not be read
-    which = select(table.c.id).where(wanted).order_by(*order).limit(query.page_size + 1).offset(offset)
-    ids = database.run(lambda connection: list(connection.execute(which).scalars()))
-    some = select(table.c.id).where(wanted)
-    if ("status", "eq", "active") in query.filters:
-        some = some.order_by(table.c.created_at.desc())  # the live ones are among the newest: found without a long walk
-    few = some.limit(COUNTED + 1).subquery()
-    counted = database.run(lambda connection: connection.execute(select(func.count()).select_from(few)).scalar_one())
-    known = offset + len(ids)  # one more than shown, where there is one
-    total = counted if counted <= COUNTED or not ids else max(counted, known)
+    # the ids alone, which an index may hold: the skipped rows then need not be read
+    stmt = select(table.c.id).where(matches).order_by(*order).limit(query.page_size + 1).offset(offset)
+    ids = database.run(lambda connection: list(connection.execute(stmt).scalars()))
+    count = _count(database, table, query, matches)
+    seen = offset + len(ids)  # one more than shown, where there is one
+    total = count if count <= COUNTED or not ids else max(count, seen)
     return SessionPage(_rows(database, table, columns["status"], ids[: query.page_size]), total)
 
 
-def _rows(database: Database, table: Table, status: ColumnElement[str], ids: list[str]) -> list[Row[Any]]:
+def _condition(table: Table, query: Query, now: int) -> ColumnElement[bool]:
+    columns, states = _columns(table, now), _states(table, now)
+    conditions = [
+        states[str(value)] if field == "status" else _OPERATORS[comparison](columns[field], value)
+        for field, comparison, value in query.filters
+    ]
+    return and_(true(), *conditions)
+
+
+def _count(database: Database, table: Table, query: Query, matches: ColumnElement[bool]) -> int:
+    ids = select(table.c.id).where(matches)
+    if ("status", "eq", "active") in query.filters:
+        ids = ids.order_by(table.c.created_at.desc())  # live sessions are among the newest: found without a long walk
+    stmt = select(func.count()).select_from(ids.limit(COUNTED + 1).subquery())
+    return database.run(lambda connection: connection.execute(stmt).scalar_one())
+
+
+def _rows(database: Database, table: Table, status: ColumnElement[str], ids: list[str]) -> list[SessionRow]:
+    if not ids:
+        return []
     c = table.c
-    shown = (c.id, c.user_id, c.created_at, c.last_seen_at, c.expires_at, status.label("status"))
-    asked = select(*shown).where(c.id.in_(ids))
-    found = database.run(lambda connection: {row.id: row for row in connection.execute(asked)}) if ids else {}
-    return [found[each] for each in ids if each in found]
+    stmt = select(c.id, c.user_id, c.created_at, c.last_seen_at, c.expires_at, status).where(c.id.in_(ids))
+    rows = database.run(lambda connection: [SessionRow(*row) for row in connection.execute(stmt)])
+    by_id = {row.id: row for row in rows}
+    return [by_id[session_id] for session_id in ids if session_id in by_id]
 
 
 def _states(table: Table, now: int) -> dict[str, ColumnElement[bool]]:
-    """What each status means, in words that a planner can estimate."""
+    """The condition of each status, written so that a planner can estimate it."""
     c = table.c
-    signed_out, going_on = c.end_reason.in_(_LOGGED_OUT), c.ended_at.is_(None) & (c.expires_at > now)
+    signed_out, states = c.end_reason.in_(_LOGGED_OUT), state_conditions(c, now)
     return {
-        "active": going_on & (c.idle_expires_at > now),
-        "logged_out": c.ended_at.is_not(None) & signed_out,
-        "revoked": c.ended_at.is_not(None) & ~signed_out,
-        "expired": c.ended_at.is_(None) & (c.expires_at <= now),
-        "inactivity_reached": going_on & (c.idle_expires_at <= now),
+        "active": states["live"],
+        "logged_out": states["ended"] & signed_out,
+        "revoked": states["ended"] & ~signed_out,
+        "expired": states["expired"],
+        "inactivity_reached": states["idle"],
     }
 
 
 def _columns(table: Table, now: int) -> dict[str, ColumnElement[Any]]:
     c = table.c
-    status = case(*((meaning, status) for status, meaning in _states(table, now).items()))
+    status = case(*((condition, status) for status, condition in _states(table, now).items()))
     updated = case((c.ended_at > c.last_seen_at, c.ended_at), else_=c.last_seen_at)
     by_name = (c.id, c.user_id, c.expires_at, c.last_seen_at, c.created_at, updated, status)
     return dict(zip(FIELDS, by_name, strict=True))

@@ -1,4 +1,4 @@
-"""Who failed to prove himself how often lately, in this process: enough to make guessing a secret hopeless."""
+"""Failed-authentication limiter: at most 10 failures a minute per network and process."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from threading import Lock
 from ..model.clock import Clock
 
 LIMIT = 10
-"""Failed attempts of one network within :data:`WINDOW`; beyond it nothing of it is looked at."""
+"""Failures of one network within :data:`WINDOW` after which its requests are answered 429, right secret or not."""
 WINDOW = timedelta(minutes=1)
 _REMEMBERED = 10_000
 
 
 class FailedAttempts:
-    """The latest failures of each network; the networks that failed longest ago are forgotten first."""
+    """The latest failures of each network. Memory is bounded: networks that failed longest ago are dropped first."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._failed: OrderedDict[str, deque[datetime]] = OrderedDict()
         self._lock = Lock()
 
-    def wait(self, address: str | None) -> int:
+    def retry_after(self, address: str | None) -> int:
         """Seconds until this address may try again; 0 if it may now."""
         now = self._clock.now()
         with self._lock:
@@ -33,8 +33,8 @@ class FailedAttempts:
                 return 0
             return math.ceil((times[0] + WINDOW - now).total_seconds())
 
-    def note(self, address: str | None) -> None:
-        """It failed just now."""
+    def record_failure(self, address: str | None) -> None:
+        """Record that this address failed just now."""
         network = network_of(address)
         with self._lock:
             self._failed.setdefault(network, deque(maxlen=LIMIT)).append(self._clock.now())
@@ -44,8 +44,8 @@ class FailedAttempts:
 
 
 def network_of(address: str | None) -> str:
-    """Whom an address counts for: itself, or the /64 of an IPv6 one, since one person has 2**64 of those
-    (better-auth CVE-2026-45364 counted by text)."""
+    """The network an address is counted as: an IPv4 address itself, of an IPv6 address its /64, since one person has
+    2**64 of those (better-auth CVE-2026-45364 counted single addresses)."""
     try:
         parsed = ip_address((address or "").partition("%")[0])
     except ValueError:

@@ -1,38 +1,55 @@
-"""The operator pages: who is signed in where, for those whom the app allows. They work without script.
+"""The operator pages: all users, devices and sessions, for the users that the app allows. They work without script.
 
-Whoever is not allowed gets the app's own 404, as from a path that does not exist.
+A user who is not allowed gets the app's own 404, as for a path that does not exist.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from flask import Blueprint, abort, current_app, request
+from flask import abort, current_app, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Row
 
+from ..database import conditions
 from ..model.errors import StoreUnavailable
+from ..model.records import SessionState
 from ..tokens.ids import is_id
 from ..web.current import current_user
 from ..web.guards import login_required
 from ..web.problems import BadRequestProblem, SessionNotFoundProblem, is_navigation
 from ..web.state import app_state
-from . import revoke as operator_revoke
-from .chart import DailyNumbers, draw
+from . import revoke as revocation
+from .chart import draw
+from .daily import DailyNumbers
 from .paging import Cursor
-from .panel import BLUEPRINT, about_actions, decode_cursor, encode_cursor, now_ms, panel, render, run_or_http_error
+from .panel import (
+    BLUEPRINT,
+    NOT_FOUND,
+    DisplayNames,
+    OperatorBlueprint,
+    about_actions,
+    decode_cursor,
+    encode_cursor,
+    now_ms,
+    panel,
+    render,
+    run_or_http_error,
+)
 from .queries import Listing
 from .search import READERS, Filter, FilterError, parse
 
 CHART_DAYS = 30
-Allow = Callable[[Any], Any]
-Names = Callable[[Collection[str]], Mapping[str, str]]
+Allow = Callable[[Any], bool | Awaitable[bool]]
+"""Of the app's own user object."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListView:
-    """One of the lists: the terms its search knows, and its orders in words, the usual one first."""
+    """One of the lists: the terms its search knows, and its orders with their labels, the default one first."""
 
     name: Literal["sessions", "users", "devices"]
     terms: tuple[str, ...]
@@ -40,19 +57,19 @@ class ListView:
 
 
 _BY_TIME = {"new": "Newest", "old": "Oldest"}
-SESSIONS = ListView("sessions", tuple(READERS), {**_BY_TIME, "ended": "Last ended", "user": "By user"})
-USERS = ListView("users", tuple(each for each in READERS if each != "session"), {"user": "A to Z", "last": "Z to A"})
+SESSIONS = ListView("sessions", tuple(READERS), {**_BY_TIME, "ended": "Recently ended", "user": "By user"})
+USERS = ListView("users", tuple(name for name in READERS if name != "session"), {"user": "A to Z", "last": "Z to A"})
 DEVICES = ListView(
     "devices", ("user", "device", "browser", "system", "type", "after", "before"), {**_BY_TIME, "user": "By user"}
 )
 
 
-class OperatorPages(Blueprint):
-    """The pages, for users of whom ``allow(user)`` is true; ``names(user_ids)`` says what people are called."""
+class OperatorPages(OperatorBlueprint):
+    """The pages, for users for whom ``allow(user)`` is true. ``display_names(user_ids)`` returns their names by id."""
 
-    def __init__(self, allow: Allow, names: Names | None) -> None:
+    def __init__(self, allow: Allow, display_names: DisplayNames | None) -> None:
         super().__init__(BLUEPRINT, "flask_corbado_session", template_folder="templates")
-        self.names = names
+        self.display_names = display_names
         self.before_request(lambda: _admit(allow))
         for rule, view in (
             ("/", overview),
@@ -61,18 +78,18 @@ class OperatorPages(Blueprint):
             ("/users", users),
             ("/devices", devices),
             ("/actions", actions),
-            ("/revoke", operator_revoke.confirm),
+            ("/revoke", revocation.confirm),
         ):
             self.add_url_rule(rule, view.__name__, view)
-        self.add_url_rule("/revoke", "revoke", operator_revoke.revoke, methods=["POST"])
+        self.add_url_rule("/revoke", "revoke", revocation.revoke, methods=["POST"])
 
 
-def _admit(allow: Allow) -> Any:
-    """None for an operator whose own session is still good in the database, else the answer."""
-    answer = login_required(recheck=True)(lambda: None)()
-    if answer is not None:
-        return answer
-    # also asks the user loader, which turns away who has been disabled
+def _admit(allow: Allow) -> ResponseReturnValue | None:
+    """None for an operator whose own session is live in the database; else the response, or a 404."""
+    response: ResponseReturnValue | None = login_required(recheck=True)(lambda: None)()
+    if response is not None:
+        return response
+    # this also calls the user loader, which ends the session of a disabled user
     if not current_app.ensure_sync(allow)(current_user._get_current_object()):
         abort(404)
     return None
@@ -82,19 +99,19 @@ def _admit(allow: Allow) -> Any:
 
 
 def overview() -> str:
-    """How much there is, by day; and what was done last."""
-    store, shown = panel().log.store, panel()
+    """Two charts by day, and the latest actions."""
+    of_app = panel()
     charts = [
-        ("Active sessions", "Sessions that were good at some time of the day.", shown.active, store.active_by_day),
-        ("Sign-ins", "Sessions that were started on the day.", shown.sign_ins, store.sign_ins_by_day),
+        ("Active sessions", "Sessions that were live at some point of the day.", of_app.active, of_app.counts.active),
+        ("Sign-ins", "Sessions that started on the day.", of_app.sign_ins, of_app.counts.sign_ins),
     ]
     drawn = [(title, text, _daily(numbers, read)) for title, text, numbers, read in charts]
-    latest = run_or_http_error(lambda: panel().log.actions(None)).rows[:5]
+    latest = run_or_http_error(lambda: of_app.log.actions(None)).rows[:5]
     return render("overview.html", about_actions(latest), charts=drawn, draw=draw, actions=latest)
 
 
 def _daily(numbers: DailyNumbers, read: Callable[[int, int], Mapping[int, int]]) -> dict[date, int] | None:
-    """None where there is so much that the database does not read it in time: the page goes without."""
+    """None if there are too many rows to count in time: the page then has no chart."""
     kept = app_state().settings.retention.days
     try:
         return numbers.last(max(1, min(CHART_DAYS, kept)), now_ms(), read)
@@ -102,58 +119,59 @@ def _daily(numbers: DailyNumbers, read: Callable[[int, int], Mapping[int, int]])
         return None
 
 
-def sessions() -> Any:
-    """All sessions, or those a search finds."""
+def sessions() -> ResponseReturnValue:
+    """All sessions, or those that a search finds."""
 
     def read(search: Filter, sort: str, after: Cursor | None) -> Listing:
-        return panel().log.store.sessions(search, sort, after, now_ms())
+        return panel().store.sessions(search, sort, after, now_ms())
 
-    def beside(listing: Listing, search: Filter) -> dict[str, Any]:
-        store = panel().log.store
-        found = store.devices_by_id({row.device_id for row in listing.page.rows} | _user_ids_in(search, "device"))
-        live = store.count_live(search, now_ms()) if search.get("user") or search.get("device") else None
-        return {"devices": found, "state": state_of, "live": live}
+    def extras(listing: Listing, search: Filter) -> dict[str, Any]:
+        store, of_one = panel().store, "user" in search or "device" in search
+        devices = store.devices_by_id({row.device_id for row in listing.page.rows} | _values(search, "device"))
+        live = store.count_live(search, now_ms()) if of_one else None
+        return {"devices": devices, "state": state_of, "live": live}
 
-    return _list(SESSIONS, read, beside)
+    return _list(SESSIONS, read, extras)
 
 
 def session(session_id: str) -> str:
-    """All that is known of one session."""
-    found = run_or_http_error(lambda: panel().log.store.find_session(session_id)) if is_id(session_id) else None
-    if found is None:
-        raise SessionNotFoundProblem("There is no session of that id; it may have been forgotten already.")
-    device = run_or_http_error(lambda: panel().log.store.devices_by_id([found.device_id])).get(found.device_id)
-    return render("session.html", {found.user_id}, session=found, device=device, state=state_of)
+    """One session, with all that is stored about it."""
+    store = panel().store
+    row = run_or_http_error(lambda: store.find_session(session_id)) if is_id(session_id) else None
+    if row is None:
+        raise SessionNotFoundProblem(NOT_FOUND)
+    device = run_or_http_error(lambda: store.devices_by_id([row.device_id])).get(row.device_id)
+    return render("session.html", {row.user_id}, session=row, device=device, state=state_of)
 
 
-def users() -> Any:
-    """Everybody who has a session, or one that a search finds."""
+def users() -> ResponseReturnValue:
+    """All users who have a session, or those that a search finds."""
 
     def read(search: Filter, sort: str, after: Cursor | None) -> Listing:
-        return panel().log.store.users(search, sort, after, now_ms())
+        return panel().store.users(search, sort, after, now_ms())
 
-    def beside(listing: Listing, search: Filter) -> dict[str, Any]:
-        store, ids = panel().log.store, [row.user_id for row in listing.page.rows]
+    def extras(listing: Listing, search: Filter) -> dict[str, Any]:
+        store, ids = panel().store, [row.user_id for row in listing.page.rows]
         return {"live": store.live_of("user_id", ids, now_ms()), "devices": store.devices_of(ids)}
 
-    return _list(USERS, read, beside)
+    return _list(USERS, read, extras)
 
 
-def devices() -> Any:
-    """All devices, or those a search finds."""
+def devices() -> ResponseReturnValue:
+    """All devices, or those that a search finds."""
 
     def read(search: Filter, sort: str, after: Cursor | None) -> Listing:
-        return panel().log.store.devices(search, sort, after)
+        return panel().store.devices(search, sort, after)
 
-    def beside(listing: Listing, search: Filter) -> dict[str, Any]:
+    def extras(listing: Listing, search: Filter) -> dict[str, Any]:
         ids = [row.id for row in listing.page.rows]
-        return {"live": panel().log.store.live_of("device_id", ids, now_ms())}
+        return {"live": panel().store.live_of("device_id", ids, now_ms())}
 
-    return _list(DEVICES, read, beside)
+    return _list(DEVICES, read, extras)
 
 
 def actions() -> str:
-    """What operators did, the latest first."""
+    """The recorded actions of operators, the latest first."""
     after = decode_cursor("actions", request.args.get("page", ""))
     page = run_or_http_error(lambda: panel().log.actions(after))
     return render(
@@ -169,50 +187,51 @@ def actions() -> str:
 
 
 def _list(
-    kind: ListView,
+    view: ListView,
     read: Callable[[Filter, str, Cursor | None], Listing],
-    beside: Callable[[Listing, Filter], dict[str, Any]],
-) -> Any:
+    extras: Callable[[Listing, Filter], dict[str, Any]],
+) -> ResponseReturnValue:
+    """A page of a list: ``read`` its rows, then the ``extras`` that it shows beside them."""
     text = request.args.get("q", "")
     try:
-        search = parse(text, kind.terms)
+        search = parse(text, view.terms)
     except FilterError as error:
         if not is_navigation():
             raise BadRequestProblem(str(error), field=error.field) from error
-        sort = next(iter(kind.sorts))
-        return render("wrong.html", list=kind, q=text[:1000], sort=sort, error=str(error)), 400
-    sort = request.args.get("sort") or (
-        "ended" if kind is SESSIONS and search.get("reason") else next(iter(kind.sorts))
-    )
-    if sort not in kind.sorts:
-        raise BadRequestProblem(f"A list is sorted by one of {', '.join(kind.sorts)}.", field="sort")
-    where = f"{kind.name} {sort} {search.text}"
-    after = decode_cursor(where, request.args.get("page", ""))
+        sort = next(iter(view.sorts))
+        return render("wrong.html", list=view, q=text[:1000], sort=sort, error=str(error)), 400
+    sort = _sort(view, search)
+    purpose = f"{view.name} {sort} {search.text}"
+    after = decode_cursor(purpose, request.args.get("page", ""))
     listing = run_or_http_error(lambda: read(search, sort, after))
     return render(
-        f"{kind.name}.html",
-        {row.user_id for row in listing.page.rows} | _user_ids_in(search, "user"),
-        list=kind,
+        f"{view.name}.html",
+        {row.user_id for row in listing.page.rows} | _values(search, "user"),
+        list=view,
         q=search.text,
         sort=sort,
         search=search,
         listing=listing,
         rows=listing.page.rows,
-        next=encode_cursor(where, listing.page.next),
+        next=encode_cursor(purpose, listing.page.next),
         is_first=after is None,
-        **run_or_http_error(lambda: beside(listing, search)),
+        **run_or_http_error(lambda: extras(listing, search)),
     )
 
 
-def _user_ids_in(search: Filter, term: str) -> set[str]:
-    return {search.get(term)} if search.get(term) is not None else set()
+def _sort(view: ListView, search: Filter) -> str:
+    """The order asked for; without one, the list's default, or the latest ends for a search by reason."""
+    default = "ended" if view is SESSIONS and "reason" in search else next(iter(view.sorts))
+    sort = request.args.get("sort") or default
+    if sort not in view.sorts:
+        raise BadRequestProblem(f"This list can be sorted by {', '.join(view.sorts)}.", field="sort")
+    return sort
 
 
-def state_of(row: Any) -> str:
-    """live, ended, expired or idle."""
-    now = now_ms()
-    if row.ended_at is not None:
-        return "ended"
-    if row.expires_at <= now:
-        return "expired"
-    return "idle" if row.idle_expires_at <= now else "live"
+def _values(search: Filter, term: str) -> set[str]:
+    return {str(search.get(term))} if term in search else set()
+
+
+def state_of(row: Row[Any]) -> SessionState:
+    """The state of a session: live, ended, expired or idle."""
+    return conditions.state_of(cast(conditions.TimeColumns, row), now_ms())

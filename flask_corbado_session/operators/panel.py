@@ -1,15 +1,16 @@
-"""What the operator pages share: one app's parts, the cursors in their addresses, and how a page is rendered."""
+"""What the operator pages share: one app's parts, the rendering of a page, and the cursors in its URLs."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from flask import current_app, render_template, request
+from flask import Blueprint, current_app, render_template, request
 from itsdangerous import BadData, URLSafeSerializer
+from sqlalchemy import Row
 
 from ..keys.key import in_signing_order
 from ..model.clock import from_ms, to_ms
@@ -18,60 +19,73 @@ from ..web.current import current_session
 from ..web.problems import BadRequestProblem
 from ..web.request import found_or_503
 from ..web.state import app_state
-from .chart import DailyNumbers
+from .daily import DailyCounts, DailyNumbers
 from .log import Operator, OperatorLog
 from .paging import COUNTED, Count, Cursor
+from .queries import OperatorStore
 from .search import term
 
 BLUEPRINT = "corbado_operator"
+NOT_FOUND = "There is no session or device with this ID. It may have been deleted already."
+DisplayNames = Callable[[Collection[str]], Mapping[str, str]]
 T = TypeVar("T")
+
+
+class OperatorBlueprint(Blueprint):
+    """A blueprint whose pages call users by ``display_names(user_ids)``, if there is such a function."""
+
+    display_names: DisplayNames | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """The operator's side of one app."""
+    """What the operator pages and the operator API of one app work with."""
 
+    store: OperatorStore
     log: OperatorLog
+    counts: DailyCounts
     active: DailyNumbers = field(default_factory=DailyNumbers)
     sign_ins: DailyNumbers = field(default_factory=DailyNumbers)
 
 
 def panel() -> Panel:
-    """That of the current app, made when first asked for."""
-    found: Panel | None = current_app.extensions.get(BLUEPRINT)
-    if found is None:
+    """The panel of the current app, made when first needed."""
+    made: Panel | None = current_app.extensions.get(BLUEPRINT)
+    if made is None:
         state = app_state()
         parts = state.with_database()
-        log = OperatorLog(parts.database, state.clock, parts.revocation)
-        found = current_app.extensions.setdefault(BLUEPRINT, Panel(log))
-    return found
+        store = OperatorStore(parts.database)
+        log = OperatorLog(parts.database, state.clock, store, parts.revocation)
+        new = Panel(store, log, DailyCounts(parts.database))
+        made = current_app.extensions.setdefault(BLUEPRINT, new)
+    return made
 
 
 def now_ms() -> int:
-    """The time of this app, as the rows hold it."""
+    """The app's time in milliseconds, as in the rows."""
     return to_ms(app_state().clock.now())
 
 
 def current_operator() -> Operator:
-    """Who is signed in."""
+    """The signed-in user, as an operator."""
     return Operator(current_session.user_id or "")
 
 
 def run_or_http_error(work: Callable[[], T]) -> T:
-    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
-    return found_or_503(work, "There is no session or device of that id; it may have been forgotten already.")
+    """Run work on the database; raise a 404 if it finds no such session or device, a 503 while the database is down."""
+    return found_or_503(work, NOT_FOUND)
 
 
 def render(template: str, about: Collection[str] = (), **values: Any) -> str:
-    """A page of the operator's, with what each of them uses; ``about`` are the ids of the users on it."""
+    """Render an operator page with the variables that all of them use; ``about`` are the ids of the users it shows."""
     done = _just_done()
     about = {*about, *about_actions([done] if done else [])}
-    names = getattr(current_app.blueprints[request.blueprint or ""], "names", None)
     return render_template(
         f"corbado_session/operator/{template}",
         blueprint=request.blueprint,
+        has_static=app_state().settings.url_prefix is not None,
         at=from_ms,
-        names=names(about) if names is not None and about else {},
+        names=_names(about),
         term=term,
         count_in_words=count_in_words,
         here=_here(),
@@ -80,15 +94,21 @@ def render(template: str, about: Collection[str] = (), **values: Any) -> str:
     )
 
 
-def about_actions(actions: Iterable[Any]) -> set[str]:
-    """The ids of the users in these actions, those who did them and those they were done to."""
-    actions = list(actions)
-    done_to = {action.target for action in actions if action.action == "revoke_user"}
-    return {action.operator_id for action in actions if action.via == "page"} | done_to
+def _names(user_ids: Collection[str]) -> Mapping[str, str]:
+    blueprint = current_app.blueprints[request.blueprint or ""]
+    if not isinstance(blueprint, OperatorBlueprint) or blueprint.display_names is None or not user_ids:
+        return {}
+    return blueprint.display_names(user_ids)
+
+
+def about_actions(actions: Sequence[Row[Any]]) -> set[str]:
+    """The ids of the users in these actions: the operators, and the users they acted on."""
+    targets = {action.target for action in actions if action.action == "revoke_user"}
+    return {action.operator_id for action in actions if action.via == "page"} | targets
 
 
 def _here() -> str:
-    """The address of this page, to come back to; without what it says was just done."""
+    """The path and query of this page, to return to, without the ``done`` parameter."""
     kept = [(name, value) for name, value in request.args.items(multi=True) if name != "done"]
     return request.script_root + request.path + (f"?{urlencode(kept)}" if kept else "")
 
@@ -100,8 +120,8 @@ def count_in_words(count: Count, one: str, many: str) -> str:
     return f"{count.number:,} {one if count.number == 1 else many}"
 
 
-def _just_done() -> Any:
-    """The action named in the address, if this very operator did it."""
+def _just_done() -> Row[Any] | None:
+    """The action named in the URL, if this same operator did it."""
     action_id = request.args.get("done", "")
     if not is_id(action_id):
         return None
@@ -109,32 +129,32 @@ def _just_done() -> Any:
     return action if action is not None and action.operator_id == current_session.user_id else None
 
 
-# ---- cursors: signed, and good for the one list, search and order they were made for
+# ---- cursors: signed, and valid only for the list, search and order they were made for
 
 
-def encode_cursor(where: str, key: Cursor | None) -> str | None:
-    """A key of a list as it stands in an address."""
-    return None if key is None else str(_cursors().dumps([_digest(where), *key]))
+def encode_cursor(purpose: str, cursor: Cursor | None) -> str | None:
+    """A cursor as a URL parameter. ``purpose`` says what it is for; only the same purpose decodes it."""
+    return None if cursor is None else str(_serializer().dumps([_digest(purpose), *cursor]))
 
 
-def decode_cursor(where: str, value: str, field: str = "page") -> Cursor | None:
-    """The key; a 400 that names ``field`` for anything else than was given out for this list."""
+def decode_cursor(purpose: str, value: str, field: str = "page") -> Cursor | None:
+    """The cursor, or None for an empty value; a 400 that names ``field`` for any value not made for this purpose."""
     if not value:
         return None
     try:
-        digest, *key = _cursors().loads(value)
+        digest, *cursor = _serializer().loads(value)
     except (BadData, ValueError, TypeError):
-        digest, key = "", []
-    if digest != _digest(where) or not key:
-        raise BadRequestProblem("This page of the list can't be found: begin with its first page.", field=field)
-    return tuple(key)
+        digest, cursor = "", []
+    if digest != _digest(purpose) or not cursor:
+        raise BadRequestProblem("This page cannot be shown. Start again from the first page.", field=field)
+    return tuple(cursor)
 
 
-def _digest(where: str) -> str:
-    return hashlib.sha256(where.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def _digest(purpose: str) -> str:
+    return hashlib.sha256(purpose.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _cursors() -> URLSafeSerializer:
-    in_order = in_signing_order(app_state().secret_keys)
+def _serializer() -> URLSafeSerializer:
     options = {"digest_method": hashlib.sha256}
-    return URLSafeSerializer(in_order, salt="flask-corbado-session.operator", signer_kwargs=options)
+    keys = in_signing_order(app_state().secret_keys)
+    return URLSafeSerializer(keys, salt="flask-corbado-session.operator", signer_kwargs=options)

@@ -1,7 +1,7 @@
-"""The search of the operator pages: ``user:alice status:live before:2026-01-01``, nothing that has to be guessed.
+"""The search language of the operator pages: ``user:alice status:live before:2026-01-01``.
 
-A search is a list of terms ``field:value``, all of which must hold. A value with spaces stands in double quotes
-(a quote in it is written twice). Days and times are UTC. No SQL in here.
+A search is a list of terms ``name:value``, all of which must match. A value with spaces is put in double quotes; a
+quote within it is doubled. Days and times are UTC. There is no SQL in this module.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
-from typing import Any, get_args
+from typing import get_args
 
 from ..model.clock import to_ms
-from ..model.records import DeviceType, EndReason
+from ..model.records import DeviceType, EndReason, SessionState
 from ..model.users import USER_ID_LENGTH
 from ..tokens.ids import is_id
 
 LONGEST = 500
-"""Characters of a search."""
+"""Characters of a search, at most."""
+Value = str | int
+"""What a term is compared with; times are milliseconds."""
 _LONGEST_WORD = 64
-_TERM = re.compile(r'(?P<field>[^\s:"]+):(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^\s"]*))(?:\s+|$)')
-STATES = ("live", "ended", "expired", "idle")
+_TERM = re.compile(r'(?P<name>[^\s:"]+):(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^\s"]*))(?:\s+|$)')
 
 
 class FilterError(ValueError):
-    """A search outside the grammar. ``field`` names the term; the text says what it may be."""
+    """A search that cannot be read. ``field`` names the term, the text says what it may be."""
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
@@ -35,21 +36,24 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The terms of a search, each value in the type it is used in."""
+    """The terms of a search, their values parsed."""
 
-    terms: Mapping[str, Any] = field(default_factory=dict)
+    terms: Mapping[str, Value] = field(default_factory=dict)
     text: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.terms)
 
-    def get(self, field: str) -> Any:
-        """The value of a term, or None."""
-        return self.terms.get(field)
+    def __contains__(self, name: str) -> bool:
+        return name in self.terms
 
-    def beyond(self, *fields: str) -> bool:
-        """Whether there are terms but these."""
-        return any(each not in fields for each in self.terms)
+    def get(self, name: str) -> Value | None:
+        """The value of a term, or None."""
+        return self.terms.get(name)
+
+    def has_terms_other_than(self, *names: str) -> bool:
+        """Whether the search has terms beside these."""
+        return any(name not in names for name in self.terms)
 
 
 def _user(value: str) -> str:
@@ -68,7 +72,7 @@ def _ip(value: str) -> str:
     try:
         return str(ip_address(value))
     except ValueError:
-        raise ValueError("a whole IP address, such as 10.0.0.1 or 2001:db8::1") from None
+        raise ValueError("a complete IP address, such as 10.0.0.1 or 2001:db8::1") from None
 
 
 def _word(value: str) -> str:
@@ -78,7 +82,7 @@ def _word(value: str) -> str:
 
 
 def one_of(*known: str) -> Callable[[str], str]:
-    """Reads one of these words."""
+    """A reader that accepts these words only."""
 
     def read(value: str) -> str:
         if value not in known:
@@ -89,16 +93,16 @@ def one_of(*known: str) -> Callable[[str], str]:
 
 
 def read_time(value: str) -> int:
-    """Milliseconds of a day, or of a day and time, in UTC unless it says where; ValueError for any other text."""
+    """The milliseconds of an ISO 8601 date or time, UTC unless it has an offset; ValueError for any other text."""
     try:
         at = datetime.fromisoformat(value)
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
         return to_ms(at)
     except (ValueError, OverflowError):
-        raise ValueError("a day or time in UTC, such as 2026-01-31 or 2026-01-31T18:00") from None
+        raise ValueError("a date or time in UTC, such as 2026-01-31 or 2026-01-31T18:00") from None
 
 
-READERS: Mapping[str, Callable[[str], Any]] = {
+READERS: Mapping[str, Callable[[str], Value]] = {
     "user": _user,
     "device": _id,
     "session": _id,
@@ -106,37 +110,38 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "browser": _word,
     "system": _word,
     "type": one_of(*get_args(DeviceType)),
-    "status": one_of(*STATES),
+    "status": one_of(*get_args(SessionState)),
     "reason": one_of(*get_args(EndReason)),
     "after": read_time,
     "before": read_time,
 }
-"""Every term there is; a list of the pages knows some of them."""
+"""Every term; each list of the pages knows some of them."""
 
 
 def parse(text: str, known: tuple[str, ...]) -> Filter:
-    """The terms of a search; :class:`FilterError` for one that is not among ``known``, or can't be read."""
+    """The terms of a search; :class:`FilterError` for one that is not ``known``, or cannot be read."""
     if len(text) > LONGEST or not text.isprintable():
         raise FilterError("q", f"A search has at most {LONGEST} printable characters.")
-    terms: dict[str, Any] = {}
+    terms: dict[str, Value] = {}
     at = 0
     rest = text.strip()
     while at < len(rest):
-        found = _TERM.match(rest, at)
-        if found is None:
-            raise FilterError("q", f"A search is made of terms such as user:alice; “{rest[at:].split()[0]}” is none.")
-        name = found["field"]
-        value = found["plain"] if found["quoted"] is None else found["quoted"].replace('""', '"')
+        match = _TERM.match(rest, at)
+        if match is None:
+            word = rest[at:].split()[0]
+            raise FilterError("q", f"A search consists of terms such as user:alice; “{word}” is not a term.")
+        name = match["name"]
+        value = match["plain"] if match["quoted"] is None else match["quoted"].replace('""', '"')
         terms[name] = _read(name, value, known, terms)
-        at = found.end()
+        at = match.end()
     return Filter(terms, rest)
 
 
-def _read(name: str, value: str, known: tuple[str, ...], so_far: Mapping[str, Any]) -> Any:
+def _read(name: str, value: str, known: tuple[str, ...], so_far: Mapping[str, Value]) -> Value:
     if name not in known:
         raise FilterError(name, f"There is no term “{name}:” here; known are {', '.join(known)}.")
     if name in so_far:
-        raise FilterError(name, f"The term “{name}:” stands twice; a search names each once.")
+        raise FilterError(name, f"The term “{name}:” is given twice; a search may have each term once.")
     if not value:
         raise FilterError(name, f"The term “{name}:” has no value after its colon.")
     try:
@@ -146,7 +151,7 @@ def _read(name: str, value: str, known: tuple[str, ...], so_far: Mapping[str, An
 
 
 def term(name: str, value: str) -> str:
-    """A term as it is written, quoted where it must be."""
-    plain = value and not any(each.isspace() or each == '"' for each in value)
+    """A term as it is written in a search, quoted where needed."""
+    plain = value and not any(character.isspace() or character == '"' for character in value)
     quoted = value.replace('"', '""')
     return f"{name}:{value}" if plain else f'{name}:"{quoted}"'

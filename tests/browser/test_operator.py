@@ -63,7 +63,7 @@ def test_a_page_is_sound(
     assert (watched.complaints, len(watched.hosts)) == ([], 1)
 
 
-def test_a_search_that_is_none_is_sound(new_context: Any, site: Server, operator: StorageState) -> None:
+def test_an_invalid_search_is_sound(new_context: Any, site: Server, operator: StorageState) -> None:
     watched = Watched(new_context(storage_state=operator), site.origin())
     assert watched.open("/operator/sessions?q=colour:red").status == 400
     assert watched.findings() == []
@@ -76,7 +76,7 @@ def without_script(browser: Browser, site: Server, operator: StorageState) -> It
         yield context
 
 
-def test_an_operator_finds_a_user_and_ends_a_session_without_script(
+def test_an_operator_finds_a_user_and_revokes_a_session_without_script(
     without_script: BrowserContext, site: Server, browser: Browser
 ) -> None:
     with browser.new_context() as context:
@@ -86,23 +86,23 @@ def test_an_operator_finds_a_user_and_ends_a_session_without_script(
         operator.open("/operator/sessions")
         operator.page.get_by_label("Search sessions").fill(f"user:{user_id} status:live")
         operator.press("Search")
-        operator.page.get_by_role("link", name="End…").click()
-        operator.press("End it")
-        assert "1 session ended" in operator.page.get_by_role("status").inner_text()
+        operator.page.get_by_role("link", name="Revoke…").click()
+        operator.press("Revoke session")
+        assert "1 session revoked" in operator.page.get_by_role("status").inner_text()
         assert operator.at.startswith("/operator/sessions?q=user")
         bob.lose_short_session()
         assert not bob.reaches()
 
 
-def test_an_operator_ends_everything_before_a_time_without_script(
+def test_an_operator_signs_out_everyone_before_a_time_without_script(
     without_script: BrowserContext, site: Server, alice: tuple[Person, str]
 ) -> None:
     operator = Person(without_script, site.origin())
     operator.open("/operator/")
-    operator.page.get_by_label("Before, in UTC").fill("2030-01-01T00:00")
-    operator.press("Go on…")
-    operator.press("End them")
+    operator.page.get_by_label("Time in UTC").fill("2030-01-01T00:00")
+    operator.press("Continue")
+    operator.press("Revoke sessions")
     assert operator.reaches("/operator/actions")
-    assert "everything signed in before" in operator.page.get_by_role("main").inner_text()
+    assert "everyone who signed in before" in operator.page.get_by_role("main").inner_text()
     alice[0].lose_short_session()
     assert not alice[0].reaches()

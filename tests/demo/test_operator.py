@@ -54,7 +54,7 @@ def test_other_users_find_neither_link_nor_page(signed_in: FlaskClient) -> None:
     assert (nothing.status_code, nothing.text) == (404, nowhere.text)
 
 
-def test_nobody_is_asked_to_sign_in_and_comes_back(client: FlaskClient) -> None:
+def test_a_visitor_is_sent_to_sign_in_and_comes_back(client: FlaskClient) -> None:
     answer = client.get("/operator/users", headers=PAGE)
     assert (answer.status_code, answer.location) == (303, "/sign-in?next=/operator/users")
 
@@ -69,7 +69,7 @@ def test_a_role_taken_away_is_gone_at_once(app: Flask, operator: FlaskClient) ->
     assert operator.get("/operator/", headers=PAGE).status_code == 404
 
 
-def test_people_are_called_by_their_address(operator: FlaskClient, signed_in: FlaskClient) -> None:
+def test_users_are_shown_by_their_email_address(operator: FlaskClient, signed_in: FlaskClient) -> None:
     assert signed_in.get("/dashboard").status_code == 200
     assert USER.email in look(operator, "/operator/users").get_text()
     assert OPERATOR.email in look(operator, "/operator/sessions").get_text()
@@ -92,16 +92,16 @@ def test_a_user_is_signed_out_everywhere(app: Flask, operator: FlaskClient, sign
     assert signed_in.get("/dashboard", headers=PAGE).status_code == 303
 
 
-def test_after_a_while_ending_asks_for_the_password_and_then_goes_on(make_app: MakeApp) -> None:
+def test_after_a_while_revoking_asks_for_the_password_and_then_continues(make_app: MakeApp) -> None:
     app = make_app()
     clock = move_clock(app)
     operator, user = browser_of(app, OPERATOR.email), browser_of(app, USER.email)
     clock.move(minutes=16)
     expire_short(operator)
     with app.app_context():
-        found = models.find_by_email(USER.email)
-        assert found is not None
-        target = str(found.id)
+        row = models.find_by_email(USER.email)
+        assert row is not None
+        target = str(row.id)
     asked = operator.post("/operator/revoke", data={"user": target}, headers=PAGE)
     assert asked.location.startswith("/account/confirm?next=/session/resume")
     confirmed = operator.post(asked.location, data={"password": OPERATOR.password}, headers=PAGE)
@@ -126,7 +126,7 @@ def test_without_prepared_users_there_is_no_operator(tmp_path_factory: pytest.Te
 
 
 @pytest.mark.parametrize("query", ["q=colour:red", "q=user:", "sort=x", "page=x"])
-def test_what_can_not_be_read_is_refused_in_the_sites_look(operator: FlaskClient, query: str) -> None:
+def test_an_invalid_query_is_rejected_in_the_sites_look(operator: FlaskClient, query: str) -> None:
     answer = operator.get(f"/operator/sessions?{query}", headers=PAGE)
     assert answer.status_code == 400
     assert 'class="bar"' in answer.text

@@ -19,6 +19,7 @@ from flask_corbado_session.tokens.ids import new_id
 from flask_corbado_session.tokens.long import LongTokenSigner, first_token
 from tests.support.apps import make_app, rows_of, state_of, statements
 from tests.support.rules import heard
+from tests.support.tampering import flipped
 
 SHORT, LONG, DEVICE = "__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device"
 
@@ -64,9 +65,9 @@ def alice(app: Flask) -> FlaskClient:
 def tampered(value: str) -> list[str]:
     """The value with each kind of damage, at places all over it."""
     places = sorted({0, 1, len(value) // 4, len(value) // 2, len(value) - 2, len(value) - 1})
-    flipped = [value[:at] + ("A" if value[at] != "A" else "B") + value[at + 1 :] for at in places]
+    changed = [flipped(value, at) for at in places]
     cut = [value[:at] for at in places] + [value[at:] for at in places[1:]]
-    return [*flipped, *cut, value + "A", value * 2, value[::-1], value.upper(), value.lower(), value.swapcase()]
+    return [*changed, *cut, value + "A", value * 2, value[::-1], value.upper(), value.lower(), value.swapcase()]
 
 
 ODD = [

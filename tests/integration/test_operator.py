@@ -1,9 +1,10 @@
-"""The operator pages over HTTP: who may see them, what they show, and what they end."""
+"""The operator pages over HTTP: who may see them, what they show, and what they revoke."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from sqlalchemy import make_url
 from werkzeug.test import TestResponse
 
 from flask_corbado_session import session_revoked
-from flask_corbado_session.model.clock import from_ms
-from flask_corbado_session.operators import log as operator_log
+from flask_corbado_session.model.clock import from_ms, to_ms
+from flask_corbado_session.operators import log
 from flask_corbado_session.testing import copy_jar, expire_short, move_clock, signed_in
 from tests.support.apps import rows_of, statements
 from tests.support.operators import (
@@ -25,11 +26,13 @@ from tests.support.operators import (
     add_device,
     add_sessions,
     an_operator,
+    end_elsewhere,
     live_ids,
     now_of,
     operator_app,
     recorded,
 )
+from tests.support.tampering import flipped
 
 PATHS = ("/", "/sessions", "/users", "/devices", "/actions", "/revoke?user=alice", f"/sessions/{'a' * 30}")
 
@@ -74,14 +77,14 @@ def revoke(client: FlaskClient, link: Any) -> TestResponse:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_whoever_is_not_allowed_finds_nothing_there(app: Flask, path: str) -> None:
+def test_a_user_who_is_not_allowed_gets_the_404_of_a_path_that_is_not_there(app: Flask, path: str) -> None:
     mallory = signed_in(app, "mallory")
     nowhere = mallory.get("/no-such-path", headers=PAGE)
     answer = mallory.get(f"/operator{path}", headers=PAGE)
     assert (answer.status_code, answer.text) == (404, nowhere.text)
 
 
-def test_whoever_is_not_allowed_ends_nothing(app: Flask) -> None:
+def test_a_user_who_is_not_allowed_revokes_nothing(app: Flask) -> None:
     add_sessions(app, 2, add_device(app))
     mallory = signed_in(app, "mallory")
     assert mallory.post("/operator/revoke", data={"user": "alice"}).status_code == 404
@@ -100,7 +103,7 @@ def test_nobody_is_sent_to_sign_in(sqlite_url: str, path: str) -> None:
 def test_an_operator_whose_session_was_ended_is_out_at_once(app: Flask, operator: FlaskClient) -> None:
     look(operator, "/")
     with app.app_context():
-        rows_of(app).revocation.revoke_user("operator", "revoked")
+        end_elsewhere(app, "operator")
     assert operator.get("/operator/").status_code == 401
 
 
@@ -141,7 +144,7 @@ def test_a_page_of_another_origin_ends_nothing(app: Flask, operator: FlaskClient
 def test_a_get_asks_and_ends_nothing(app: Flask, operator: FlaskClient) -> None:
     add_sessions(app, 3, add_device(app))
     page = look(operator, "/revoke?user=alice")
-    assert "3 live sessions will end" in " ".join(page.get_text().split())
+    assert "3 live sessions will be revoked" in " ".join(page.get_text().split())
     assert (len(live_ids(app, "alice")), recorded(app)) == (3, [])
 
 
@@ -173,7 +176,7 @@ def test_the_lists_show_who_is_signed_in_where(app: Flask, operator: FlaskClient
 NAMES = ["<script>alert(1)</script>", "\"'><img src=x onerror=alert(1)>", "{{ 7 * 7 }}", "a b", 'ümläut:"x"', "%s&amp;"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=["script", "image", "template", "blank", "quotes", "escapes"])
 def test_names_with_markup_are_text_and_their_links_lead_to_them(app: Flask, operator: FlaskClient, name: str) -> None:
     device = add_device(app, name, name=name[:80], browser=name[:64], system="")
     add_sessions(app, 1, device, name, user_agent=name, amr=name.replace(" ", "")[:200])
@@ -229,9 +232,9 @@ def cursor(app: Flask, operator: FlaskClient, path: str = "/sessions?q=user:alic
     """The cursor of the second page of a list."""
     add_sessions(app, 60, add_device(app))
     (link,) = look(operator, path).select("a[rel=next]")
-    found = re.search(r"page=([^&]+)", str(link["href"]))
-    assert found is not None
-    return found[1]
+    match = re.search(r"page=([^&]+)", str(link["href"]))
+    assert match is not None
+    return match[1]
 
 
 def test_a_cursor_is_good_for_its_own_list_search_and_order_alone(app: Flask, operator: FlaskClient) -> None:
@@ -248,17 +251,17 @@ def test_a_cursor_is_good_for_its_own_list_search_and_order_alone(app: Flask, op
         assert (answer.status_code, answer.get_json()["field"]) == (400, "page")
 
 
-@pytest.mark.parametrize("place", [0, 5, -1])
-def test_a_cursor_that_was_tampered_with_is_refused(app: Flask, operator: FlaskClient, place: int) -> None:
-    page = list(cursor(app, operator))
-    page[place] = "A" if page[place] != "A" else "B"
-    answer = operator.get("/operator/sessions", query_string={"q": "user:alice", "page": "".join(page)})
+@pytest.mark.parametrize("place", [0, 5, -1], ids=["first character", "sixth character", "last character"])
+def test_a_cursor_that_was_tampered_with_is_rejected(app: Flask, operator: FlaskClient, place: int) -> None:
+    page = flipped(cursor(app, operator), place)
+    answer = operator.get("/operator/sessions", query_string={"q": "user:alice", "page": page})
     assert (answer.status_code, answer.get_json()["field"]) == (400, "page")
 
 
-@pytest.mark.parametrize("session_id", ["a" * 30, "x", "a" * 31, "%00" * 30, "-" * 30, "ä" * 30])
-def test_a_session_that_is_none_is_404(operator: FlaskClient, session_id: str) -> None:
-    assert operator.get(f"/operator/sessions/{session_id}", headers=PAGE).status_code == 404
+def test_an_id_of_no_session_is_404(operator: FlaskClient) -> None:
+    session_ids = ["a" * 30, "x", "a" * 31, "%00" * 30, "-" * 30, "ä" * 30]
+    answers = {each: operator.get(f"/operator/sessions/{each}", headers=PAGE).status_code for each in session_ids}
+    assert answers == dict.fromkeys(session_ids, 404)
 
 
 def test_the_charts_are_pictures_and_tables_of_the_same_numbers(app: Flask, operator: FlaskClient) -> None:
@@ -298,18 +301,18 @@ def test_the_overview_reads_the_days_at_most_once_a_minute(sqlite_url: str) -> N
 def test_people_are_called_what_the_app_calls_them(sqlite_url: str) -> None:
     asked: list[set[str]] = []
 
-    def names(user_ids: Collection[str]) -> dict[str, str]:
+    def display_names(user_ids: Collection[str]) -> dict[str, str]:
         asked.append(set(user_ids))
         return {"alice": "Alice <b>Liddell</b>", "operator": "Olga"}
 
-    app = operator_app(sqlite_url, names=names)[0]
+    app = operator_app(sqlite_url, display_names=display_names)[0]
     operator = an_operator(app)
     (session_id,) = add_sessions(app, 1, add_device(app))
     for path in ("/users", "/devices", "/sessions?q=user:alice", f"/sessions/{session_id}", "/revoke?user=alice"):
         assert "Alice <b>Liddell</b>" in look(operator, path).get_text()
     location = operator.post("/operator/revoke", data={"user": "alice"}, headers=PAGE).location
     told = " ".join(soup(operator.get(location, headers=PAGE)).get_text().split())
-    assert "Done: all sessions of the user Alice <b>Liddell</b>, 1 session ended." in told
+    assert "Done: all sessions of the user Alice <b>Liddell</b>, 1 session revoked." in told
     assert "Olga: all sessions of the user Alice" in told
     assert asked[0] == {"operator", "alice"}
 
@@ -338,11 +341,11 @@ def test_ending_a_device_ends_every_session_on_it(app: Flask, operator: FlaskCli
     answer = revoke(operator, link)
     assert live_ids(app, "alice") == set(kept)
     (told,) = soup(operator.get(answer.location, headers=PAGE)).select("[role=status]")
-    assert "3 sessions ended" in told.get_text()
+    assert "3 sessions revoked" in told.get_text()
     assert (recorded(app)[0].action, recorded(app)[0].target) == ("revoke_device", device)
 
 
-def test_ending_a_user_ends_him_everywhere_and_leads_back(app: Flask, operator: FlaskClient) -> None:
+def test_signing_out_a_user_ends_all_their_sessions_and_leads_back(app: Flask, operator: FlaskClient) -> None:
     alice = signed_in(app, "alice")
     kept = add_sessions(app, 1, add_device(app, "bob"), "bob")
     (link,) = [each for each in look(operator, "/users").select("a.corbado-button") if "alice" in each.get_text()]
@@ -374,7 +377,7 @@ def test_ending_what_has_ended_is_no_error_and_is_recorded_as_none(app: Flask, o
 def test_everything_before_a_time_ends_but_what_is_newer_and_ones_own(
     app: Flask, operator: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operator_log, "BATCH", 3)
+    monkeypatch.setattr(log, "BATCH", 3)
     device, then = add_device(app), now_of(app) - 3_600_000
     old = add_sessions(app, 10, device, created_at=then - 20_000)
     newer = add_sessions(app, 2, device, created_at=then)
@@ -388,11 +391,27 @@ def test_everything_before_a_time_ends_but_what_is_newer_and_ones_own(
     look(operator, "/")
 
 
-def test_what_takes_longer_is_gone_on_with_and_counted_as_one_action(
+def test_those_ended_by_a_time_are_out_at_once_in_this_process(app: Flask, operator: FlaskClient) -> None:
+    alice = signed_in(app, "alice")
+    assert alice.get("/protected").status_code == 200
+    operator.post("/operator/revoke", data={"before": "2999-01-01"}, headers=PAGE)
+    assert alice.get("/protected").status_code == 401
+
+
+def test_a_time_that_lies_ahead_means_now(app: Flask, operator: FlaskClient) -> None:
+    page = look(operator, "/revoke?before=2999-01-01")
+    assert "2999" not in page.get_text()
+    before = now_of(app)
+    operator.post("/operator/revoke", data={"before": "2999-01-01"}, headers=PAGE)
+    meant = to_ms(datetime.fromisoformat(recorded(app)[0].target))
+    assert before <= meant <= now_of(app)
+
+
+def test_what_takes_longer_is_continued_and_counted_as_one_action(
     app: Flask, operator: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operator_log, "BATCH", 4)
-    monkeypatch.setattr(operator_log, "PATIENCE", 0.0)
+    monkeypatch.setattr(log, "BATCH", 4)
+    monkeypatch.setattr(log, "TIME_LIMIT", 0.0)
     add_sessions(app, 10, add_device(app))
     answer = operator.post("/operator/revoke", data={"before": "2999-01-01"}, headers=PAGE)
     seen = []
@@ -404,11 +423,11 @@ def test_what_takes_longer_is_gone_on_with_and_counted_as_one_action(
     assert [(each.action, each.sessions) for each in recorded(app)] == [("revoke_before", 10)]
 
 
-def test_only_the_operator_who_began_goes_on_and_only_with_the_same_time(
+def test_only_the_operator_who_began_can_continue_and_only_with_the_same_time(
     app: Flask, operator: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operator_log, "BATCH", 2)
-    monkeypatch.setattr(operator_log, "PATIENCE", 0.0)
+    monkeypatch.setattr(log, "BATCH", 2)
+    monkeypatch.setattr(log, "TIME_LIMIT", 0.0)
     add_sessions(app, 3, add_device(app))
     (form,) = soup(operator.post("/operator/revoke", data={"before": "2999-01-01"}, headers=PAGE)).select(
         "form[method=post]"
@@ -418,7 +437,7 @@ def test_only_the_operator_who_began_goes_on_and_only_with_the_same_time(
     changes: list[tuple[FlaskClient, dict[str, str]]] = [(other, {}), (operator, {"before": "2026-01-02"})]
     for client, changed in changes:
         answer = client.post("/operator/revoke", data=fields | changed)
-        assert (answer.status_code, answer.get_json()["field"]) == (400, "go_on")
+        assert (answer.status_code, answer.get_json()["field"]) == (400, "cursor")
     assert len(recorded(app)) == 1
 
 
@@ -429,13 +448,13 @@ def test_ones_own_session_is_ended_as_by_signing_out(app: Flask, operator: Flask
     assert recorded(app)[0].sessions == 1
 
 
-BAD = [
+BAD: list[tuple[dict[str, str], int, str | None]] = [
     ({}, 400, "before"),
     ({"user": "a", "device": "b"}, 400, "user"),
     ({"user": "a" * 256}, 400, "user"),
     ({"user": "a\0"}, 400, "user"),
     ({"before": "soon"}, 400, "before"),
-    ({"before": "2026-01-01", "go_on": "x.y"}, 400, "go_on"),
+    ({"before": "2026-01-01", "cursor": "x.y"}, 400, "cursor"),
     ({"session": "x"}, 404, None),
     ({"session": "a" * 30}, 404, None),
     ({"device": "a" * 30}, 404, None),
@@ -443,17 +462,17 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "status", "field"), BAD)
-def test_bad_input_ends_nothing_and_is_not_recorded(
-    app: Flask, operator: FlaskClient, fields: dict[str, str], status: int, field: str | None
-) -> None:
+def test_bad_input_revokes_nothing_and_is_not_recorded(app: Flask, operator: FlaskClient) -> None:
     before = live_ids(app)
-    for answer in (
-        operator.post("/operator/revoke", data=fields),
-        operator.get("/operator/revoke", query_string=fields) if "go_on" not in fields else None,
-    ):
-        if answer is not None:
-            assert (answer.status_code, answer.get_json().get("field")) == (status, field)
+
+    def result(answer: TestResponse) -> tuple[int, str | None]:
+        return answer.status_code, answer.get_json().get("field")
+
+    posted = [(fields, *result(operator.post("/operator/revoke", data=fields))) for fields, _, _ in BAD]
+    assert posted == BAD
+    shown = [row for row in BAD if "cursor" not in row[0]]
+    asked = [(fields, *result(operator.get("/operator/revoke", query_string=fields))) for fields, _, _ in shown]
+    assert asked == shown
     assert (live_ids(app), recorded(app)) == (before, [])
 
 
@@ -465,7 +484,7 @@ def test_it_leads_back_to_this_site_only(app: Flask, operator: FlaskClient, back
     assert "evil" not in str(page)
 
 
-def test_what_was_done_is_told_to_who_did_it_alone(app: Flask, operator: FlaskClient) -> None:
+def test_only_the_operator_who_acted_is_told_the_result(app: Flask, operator: FlaskClient) -> None:
     location = operator.post("/operator/revoke", data={"user": "alice"}, headers=PAGE).location
     assert soup(operator.get(location, headers=PAGE)).select("[role=status]")
     assert not soup(an_operator(app, "operator-2").get(location, headers=PAGE)).select("[role=status]")

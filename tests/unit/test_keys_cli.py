@@ -1,4 +1,4 @@
-"""``flask corbado-session keys``: generate, rotate, show; and what starts without the file and what does not."""
+"""``flask corbado-session keys``: generate, rotate and show; and what starts without the file and what does not."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def app(sqlite_url: str, path: Path) -> Flask:
 
 
 def keys(app: Flask, *args: str) -> Result:
-    """Run a command of the group on an app that is there already."""
+    """Run a command of the group on an app that exists already."""
     return app.test_cli_runner().invoke(args=["corbado-session", "keys", *args])
 
 
@@ -69,8 +69,8 @@ def done(result: Result) -> str:
     return result.output
 
 
-def refused(result: Result, code: int = 1) -> str:
-    """What the person reads: a sentence, and no traceback."""
+def failed(result: Result, code: int = 1) -> str:
+    """The output of a command that failed: a sentence, and no traceback."""
     assert (result.exit_code, type(result.exception)) == (code, SystemExit)
     return " ".join(result.output.split())
 
@@ -91,9 +91,9 @@ def flask(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_generate_makes_the_file_that_was_missing(flask: Any, path: Path) -> None:
-    made = done(flask("corbado-session", "keys", "generate", keys_file=str(path)))
+    output = done(flask("corbado-session", "keys", "generate", keys_file=str(path)))
     (key,) = read(path)
-    assert made == f"made {path}: {key.kid} (RS256) signs from now on\n"
+    assert output == f"created {path}: {key.kid} (RS256) signs from now on\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -103,23 +103,23 @@ def test_generate_makes_a_key_of_the_algorithm_asked_for(flask: Any, path: Path,
     assert read(path)[0].key.algorithm == algorithm
 
 
-@pytest.mark.parametrize("algorithm", ["HS256", "none", "RS512", ""])
-def test_generate_makes_no_other(flask: Any, path: Path, algorithm: str) -> None:
-    result = flask("corbado-session", "keys", "generate", "--alg", algorithm, keys_file=str(path))
-    assert "is not one of 'RS256', 'ES256', 'EdDSA'" in refused(result, 2)
-    assert not path.exists()
+def test_generate_makes_a_key_of_no_other_algorithm(flask: Any, path: Path) -> None:
+    for algorithm in ("HS256", "none", "RS512", ""):
+        result = flask("corbado-session", "keys", "generate", "--alg", algorithm, keys_file=str(path))
+        assert "is not one of 'RS256', 'ES256', 'EdDSA'" in failed(result, 2), algorithm
+        assert not path.exists(), algorithm
 
 
-@pytest.mark.parametrize("content", ["", "{", "valuable"])
+@pytest.mark.parametrize("content", ["", "{", "valuable"], ids=["empty", "broken", "of something else"])
 def test_generate_writes_over_nothing(flask: Any, path: Path, content: str) -> None:
     file_of(path, content)
-    assert "is there already" in refused(flask("corbado-session", "keys", "generate", keys_file=str(path)))
+    assert "is there already" in failed(flask("corbado-session", "keys", "generate", keys_file=str(path)))
     assert path.read_text() == content
 
 
 @pytest.mark.parametrize("command", ["generate", "rotate", "show"])
 def test_without_the_setting_the_error_names_it(flask: Any, command: str) -> None:
-    text = refused(flask("corbado-session", "keys", command, keys_file=None))
+    text = failed(flask("corbado-session", "keys", command, keys_file=None))
     assert "CORBADO_SESSION_KEYS_FILE is not set" in text
 
 
@@ -131,7 +131,7 @@ def test_rotate_publishes_a_key_that_signs_in_ten_minutes(app: Flask, path: Path
     new = read(path)[1]
     assert text.splitlines() == [
         f"published {new.kid} (EdDSA), which signs from 2026-03-01T12:10:01Z",
-        "the keys before it stay published until 2026-03-01T12:26:01Z at most",
+        "older keys stay published until 2026-03-01T12:26:01Z at most",
     ]
 
 
@@ -146,11 +146,11 @@ def test_rotate_can_wait_longer(app: Flask) -> None:
     assert "signs from 2026-03-01T13:00:01Z" in done(keys(app, "rotate", "--in", "60"))
 
 
-@pytest.mark.parametrize("minutes", ["9", "0", "-10", "525601", "9.9", "soon", ""])
-def test_rotate_waits_at_least_ten_minutes(app: Flask, path: Path, minutes: str) -> None:
+def test_rotate_waits_at_least_ten_minutes(app: Flask, path: Path) -> None:
     before = path.read_bytes()
-    assert "Invalid value for '--in'" in refused(keys(app, "rotate", "--in", minutes), 2)
-    assert path.read_bytes() == before
+    for minutes in ("9", "0", "-10", "525601", "9.9", "soon", ""):
+        assert "Invalid value for '--in'" in failed(keys(app, "rotate", "--in", minutes), 2), minutes
+        assert path.read_bytes() == before, minutes
 
 
 def test_rotate_can_change_the_algorithm(app: Flask, path: Path) -> None:
@@ -158,12 +158,12 @@ def test_rotate_can_change_the_algorithm(app: Flask, path: Path) -> None:
     assert read(path)[1].key.algorithm == "ES256"
 
 
-def test_rotate_twice_is_refused_and_force_takes_back(app: Flask, path: Path) -> None:
+def test_rotating_twice_is_an_error_and_force_takes_the_first_back(app: Flask, path: Path) -> None:
     done(keys(app, "rotate"))
     waiting = read(path)[1].kid
-    assert "rotate after that, or take it back with --force" in refused(keys(app, "rotate"))
+    assert "rotate after that, or take it back with --force" in failed(keys(app, "rotate"))
     assert done(keys(app, "rotate", "--force")).startswith(f"took back {waiting}, which had signed nothing\n")
-    assert waiting not in [each.kid for each in read(path)]
+    assert waiting not in [key.kid for key in read(path)]
 
 
 # ---- show
@@ -173,7 +173,7 @@ def clock_of(app: Flask) -> MovingClock:
     return move_clock(app, NOON)
 
 
-def test_show_tells_each_keys_state_and_times(app: Flask, path: Path) -> None:
+def test_show_prints_each_keys_state_and_times(app: Flask, path: Path) -> None:
     clock = clock_of(app)
     done(keys(app, "rotate"))
     first, second = read(path)
@@ -192,22 +192,22 @@ def test_show_tells_each_keys_state_and_times(app: Flask, path: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_no_command_tells_anything_private(sqlite_url: str, path: Path, algorithm: Any) -> None:
+def test_no_command_prints_anything_private(sqlite_url: str, path: Path, algorithm: Any) -> None:
     key_file(path, a_jwk(algorithm))
     app = make_app(sqlite_url, CORBADO_SESSION_KEYS_FILE=str(path))[0]
-    told = "".join(keys(app, *args).output for args in (["show"], ["rotate"], ["show"], ["rotate"], ["generate"]))
+    output = "".join(keys(app, *args).output for args in (["show"], ["rotate"], ["show"], ["rotate"], ["generate"]))
     jwks = json.loads(path.read_text())["keys"]
     assert len(jwks) == 2
-    assert all(jwk["kid"] in told for jwk in jwks)
-    assert not [name for jwk in jwks for name in PRIVATE_MEMBERS if name in jwk and jwk[name] in told]
+    assert all(jwk["kid"] in output for jwk in jwks)
+    assert not [name for jwk in jwks for name in PRIVATE_MEMBERS if name in jwk and jwk[name] in output]
 
 
 @pytest.mark.parametrize("command", ["rotate", "show"])
 @pytest.mark.parametrize("how", ["missing", "broken", "open to others"])
-def test_a_file_that_cannot_be_used_is_a_sentence(flask: Any, path: Path, command: str, how: str) -> None:
+def test_a_file_that_cannot_be_used_is_reported_in_a_sentence(flask: Any, path: Path, command: str, how: str) -> None:
     if how != "missing":
         file_of(path, "{").chmod(0o600 if how == "broken" else 0o644)
-    text = refused(flask("corbado-session", "keys", command, keys_file=str(path)))
+    text = failed(flask("corbado-session", "keys", command, keys_file=str(path)))
     assert text.startswith(f"Error: CORBADO_SESSION_KEYS_FILE: {path} ")
     assert {"missing": "keys generate", "broken": "keys generate", "open to others": "chmod 600"}[how] in text
 
@@ -223,16 +223,16 @@ def test_a_server_does_not_start_on_a_file_that_cannot_be_used(sqlite_url: str, 
         make_app(sqlite_url, CORBADO_SESSION_KEYS_FILE=str(path))
 
 
-def test_the_apps_other_commands_do_without_the_file(flask: Any, path: Path) -> None:
+def test_the_apps_other_commands_run_without_the_file(flask: Any, path: Path) -> None:
     assert done(flask("corbado-session", "cleanup", keys_file=str(path))) == "deleted 0 rows\n"
 
 
 def test_check_names_a_file_that_cannot_be_used(flask: Any, path: Path) -> None:
-    text = refused(flask("corbado-session", "check", keys_file=str(path)))
+    text = failed(flask("corbado-session", "check", keys_file=str(path)))
     assert f"- CORBADO_SESSION_KEYS_FILE: {path} does not exist" in text
 
 
-def test_check_has_nothing_to_say_of_a_good_file(app: Flask) -> None:
+def test_check_reports_nothing_about_a_good_file(app: Flask) -> None:
     assert "KEYS_FILE" not in app.test_cli_runner().invoke(args=["corbado-session", "check"]).output
 
 
@@ -250,10 +250,10 @@ def shell(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_relative_path_begins_at_the_instance_folder(tmp_path: Path) -> None:
+def test_a_relative_path_is_resolved_against_the_instance_folder(tmp_path: Path) -> None:
     """Like Flask-SQLAlchemy's ``sqlite:///app.sqlite``. The app factory runs before the file is there."""
-    made = shell(tmp_path, "corbado-session", "keys", "generate")
-    assert (made.returncode, made.stderr) == (0, "")
+    generated = shell(tmp_path, "corbado-session", "keys", "generate")
+    assert (generated.returncode, generated.stderr) == (0, "")
     assert stat.S_IMODE((tmp_path / "instance" / "keys.json").stat().st_mode) == 0o600
     assert "signing" in shell(tmp_path, "corbado-session", "keys", "show").stdout
 

@@ -1,4 +1,4 @@
-"""The lists of the operator pages on every database: right, in order, page by page, and never a whole table at once."""
+"""The lists of the operator pages on every database: correct, in order, in pages, and never a whole table at once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import pytest
 from flask import Flask
 
 from flask_corbado_session.model.clock import from_ms
-from flask_corbado_session.operators import paging as operator_scan
+from flask_corbado_session.operators import paging
+from flask_corbado_session.operators.daily import DailyCounts
 from flask_corbado_session.operators.paging import COUNTED, Count, Cursor
 from flask_corbado_session.operators.queries import Listing, OperatorStore
 from flask_corbado_session.operators.search import READERS, Filter, parse
 from tests.support.apps import make_app, rows_of, statements
-from tests.support.operators import DAY, add_device, add_sessions, now_of, tables_of
+from tests.support.operators import DAY, add_device, add_sessions, now_of
 
 
 @pytest.fixture
@@ -25,19 +26,25 @@ def app(database_url: str) -> Flask:
 
 @pytest.fixture
 def store(app: Flask) -> OperatorStore:
-    """What reads them."""
-    return OperatorStore(rows_of(app).database, tables_of(app))
+    """The store that reads them."""
+    return OperatorStore(rows_of(app).database)
+
+
+@pytest.fixture
+def counts(app: Flask) -> DailyCounts:
+    """What counts them by day."""
+    return DailyCounts(rows_of(app).database)
 
 
 @pytest.fixture
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A search looks at three rows, and then its time is up."""
-    monkeypatch.setattr(operator_scan, "_WINDOW", range(3, 4))
-    monkeypatch.setattr(operator_scan, "BUDGET", 0.0)
+    """A search reads three rows, and then its time is up."""
+    monkeypatch.setattr(paging, "_WINDOW", range(3, 4))
+    monkeypatch.setattr(paging, "BUDGET", 0.0)
 
 
 def search(text: str) -> Filter:
-    """A search as somebody typed it."""
+    """The search somebody typed."""
     return parse(text, tuple(READERS))
 
 
@@ -68,7 +75,7 @@ def test_every_session_stands_on_one_page_whatever_the_order(app: Flask, store: 
 
 def test_sessions_of_one_millisecond_are_told_apart(app: Flask, store: OperatorStore) -> None:
     device = add_device(app)
-    ids = [add_sessions(app, 1, device, created_at=1000)[0] for _ in range(operator_scan.PAGE + 3)]
+    ids = [add_sessions(app, 1, device, created_at=1000)[0] for _ in range(paging.PAGE + 3)]
     rows = walk(lambda after: store.sessions(Filter(), "new", after, now_of(app)))
     assert [row.id for row in rows] == sorted(ids, reverse=True)
 
@@ -88,7 +95,7 @@ def test_the_order_of_ends_leaves_out_what_has_not_ended(app: Flask, store: Oper
 
 
 @pytest.mark.parametrize("sort", ["new", "old", "user"])
-@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("small", [False, True], ids=["one window", "small windows"])
 def test_each_term_finds_what_it_says(
     app: Flask, store: OperatorStore, sort: str, small: bool, request: pytest.FixtureRequest
 ) -> None:
@@ -134,11 +141,11 @@ def test_a_search_whose_time_is_up_says_how_far_it_got_and_goes_on_there(app: Fl
     device = add_device(app)
     (rare,) = add_sessions(app, 1, device, created_at=1000, ip="192.0.2.99")
     add_sessions(app, 8, device)
-    with statements(app) as asked:
+    with statements(app) as seen:
         first = store.sessions(search("ip:192.0.2.99"), "new", None, now_of(app))
     assert (list(first.page.rows), first.count) == ([], None)
     assert first.page.next == (first.page.reached,)
-    assert asked.verbs == ["SELECT", "SELECT"]
+    assert seen.verbs == ["SELECT", "SELECT"]
     assert found(app, store, "ip:192.0.2.99") == {rare}
 
 
@@ -164,11 +171,12 @@ def test_the_rows_of_a_list_hold_no_secret(app: Flask, store: OperatorStore) -> 
     (session_id,) = add_sessions(app, 1, add_device(app))
     (listed,) = store.sessions(Filter(), "new", None, now_of(app)).page.rows
     for row in (listed, store.find_session(session_id)):
+        assert row is not None
         assert not {"secret_hash", "token_hash", "generation", "cookie_hash"} & set(row._mapping)
 
 
 def test_beyond_ten_thousand_nobody_counts(store: OperatorStore, monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:
-    monkeypatch.setattr(operator_scan, "COUNTED", 60)
+    monkeypatch.setattr(paging, "COUNTED", 60)
     device = add_device(app)
     add_sessions(app, 60, device)
     assert store.sessions(Filter(), "new", None, now_of(app)).count == Count(60)
@@ -188,7 +196,7 @@ def test_a_count_whose_time_is_up_says_there_is_more(app: Flask, store: Operator
 
 
 def test_users_are_listed_once_each_in_either_order(app: Flask, store: OperatorStore) -> None:
-    names = [f"user-{n:03}" for n in range(operator_scan.PAGE + 5)]
+    names = [f"user-{n:03}" for n in range(paging.PAGE + 5)]
     for name in names:
         add_sessions(app, 2, add_device(app, name), name)
     rows = walk(lambda after: store.users(Filter(), "user", after, now_of(app)))
@@ -210,7 +218,7 @@ def test_users_are_found_by_what_one_of_their_sessions_is(app: Flask, store: Ope
 
 @pytest.mark.parametrize("sort", ["new", "old", "user"])
 def test_devices_are_listed_and_found(app: Flask, store: OperatorStore, sort: str) -> None:
-    ids = [add_device(app, f"user-{n % 7}", first_seen_at=n // 2) for n in range(operator_scan.PAGE + 5)]
+    ids = [add_device(app, f"user-{n % 7}", first_seen_at=n // 2) for n in range(paging.PAGE + 5)]
     phone = add_device(app, "user-3", device_type="phone", browser="Safari", system="iPhone")
     rows = walk(lambda after: store.devices(Filter(), sort, after))
     assert sorted(row.id for row in rows) == sorted([*ids, phone])
@@ -219,7 +227,7 @@ def test_devices_are_listed_and_found(app: Flask, store: OperatorStore, sort: st
     assert len(walk(lambda after: store.devices(search("user:user-3"), sort, after))) == 9
 
 
-def test_beside_a_user_stands_what_is_live_of_him(app: Flask, store: OperatorStore) -> None:
+def test_beside_a_user_stand_their_live_sessions(app: Flask, store: OperatorStore) -> None:
     now = now_of(app)
     device, other = add_device(app), add_device(app)
     add_sessions(app, 2, device, last_seen_at=now - 7)
@@ -234,23 +242,23 @@ def test_beside_a_user_stands_what_is_live_of_him(app: Flask, store: OperatorSto
 # ---- by day
 
 
-def test_sign_ins_are_counted_by_day(app: Flask, store: OperatorStore) -> None:
+def test_sign_ins_are_counted_by_day(app: Flask, counts: DailyCounts) -> None:
     now = now_of(app)
     today = now // DAY
     device = add_device(app)
     add_sessions(app, 2, device, created_at=today * DAY)
     add_sessions(app, 1, device, created_at=today * DAY - 1)
     add_sessions(app, 3, device, created_at=(today - 5) * DAY)
-    assert store.sign_ins_by_day(today - 4, now) == {today - 1: 1, today: 2}
+    assert counts.sign_ins(today - 4, now) == {today - 1: 1, today: 2}
 
 
-def test_a_session_is_active_from_its_sign_in_to_its_end_whatever_ends_it(app: Flask, store: OperatorStore) -> None:
+def test_a_session_is_active_from_its_sign_in_to_its_end_whatever_ends_it(app: Flask, counts: DailyCounts) -> None:
     now = now_of(app)
     today, device = now // DAY, add_device(app)
 
     def days(**columns: Any) -> list[int]:
         add_sessions(app, 1, device, **{"created_at": (today - 3) * DAY, **columns})
-        active = store.active_by_day(today - 4, now)
+        active = counts.active(today - 4, now)
         return [active[day] for day in range(today - 4, today + 1)]
 
     assert days() == [0, 1, 1, 1, 1]
