@@ -1,6 +1,6 @@
-"""The demo: a site with sign-in, account and devices, and three other shapes of app that use its sessions.
+"""The demo site: sign-in, account and devices, and the other three types of app beside it.
 
-All of it stands on the public API of flask_corbado_session alone.
+It uses only the public API of flask_corbado_session.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 
 from flask import Flask
 
-from . import account, auth, cost, errors, instance, models, operator, pages, security, spa
+from . import account, auth, durations, errors, instance, models, operator, pages, query_log, security, spa
 from .addresses import Addresses
 from .extensions import db, limiter, sessions
 
 DEFAULTS: dict[str, Any] = {
-    "CORBADO_SESSION_COOKIE_SECURE": False,  # the demo speaks http; behind https set it to true
+    "CORBADO_SESSION_COOKIE_SECURE": False,  # the demo speaks http; set it to true behind https
     "CORBADO_SESSION_LOGIN_VIEW": "auth.sign_in",
     "CORBADO_SESSION_REAUTH_VIEW": "account.confirm",
-    "DEMO_PREPARED_USER": True,
+    "DEMO_ACCOUNTS": True,
     "DEMO_SIGN_IN_LIMIT": "10 per minute; 60 per hour",
     "DEMO_SIGN_UP_LIMIT": "60 per minute",
     "MAX_CONTENT_LENGTH": 1024 * 1024,
@@ -34,9 +34,9 @@ DEFAULTS: dict[str, Any] = {
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """The site. ``config`` wins over the environment (``FLASK_…``), the environment over the defaults.
+    """Create the site. ``config`` overrides the environment (``FLASK_…``), which overrides the defaults.
 
-    What is missing of key, database and tables is made in the instance folder (``DEMO_INSTANCE`` names another).
+    A missing key, database or table is created in the instance folder; ``DEMO_INSTANCE`` names another folder.
     """
     folder = os.environ.get("DEMO_INSTANCE")
     app = Flask(__name__, instance_path=str(Path(folder).resolve()) if folder else None)
@@ -46,15 +46,15 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
     app.config.from_prefixed_env()
     app.config.from_mapping(config or {})
-    instance.fill_in(app)
+    instance.set_defaults(app)
     for extension in (db, limiter, sessions):
         extension.init_app(app)
-    for part in (security, cost, errors):
+    for part in (security, query_log, durations, errors):
         part.init_app(app)
     for blueprint in (pages.blueprint, auth.blueprint, account.blueprint, spa.blueprint):
         app.register_blueprint(blueprint)
-    app.register_blueprint(operator.pages(), url_prefix="/operator")
+    app.register_blueprint(operator.make_blueprint(), url_prefix="/operator")
     app.jinja_env.globals["addresses"] = addresses
     with app.app_context():
-        models.prepare()
+        models.create_missing()
     return app

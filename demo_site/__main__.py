@@ -1,6 +1,6 @@
-"""``python -m demo_site``: site, other-host page and orders service, a process each, until Ctrl-C or SIGTERM.
+"""``python -m demo_site``: run the site, the page on another host and the orders service, each in its own process.
 
-They take three ports from 8000 on, or from ``PORT``.
+They use three consecutive ports, starting at 8000 or ``PORT``, and run until Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,51 +12,51 @@ import sys
 from collections.abc import Collection, Mapping
 from typing import IO
 
-from .serving import STOPPING, UNTIL_STDIN_ENDS, prepare_to_stop, read_addresses
+from .serving import STOP_SIGNALS, UNTIL_STDIN_ENDS, prepare_to_stop, read_addresses
 
 MODULES = ("demo_site.site", "demo_site.spa_host", "demo_site.orders_service")
-PATIENCE = 10.0
-"""Seconds a server has for the requests under way."""
+STOP_TIMEOUT = 10.0
+"""Seconds a server gets to finish its open requests."""
 
 Child = subprocess.Popen[bytes]
 
 
 def main() -> None:
-    """Start the three, say where they are, and stop all of them when one ends or we are told to."""
-    read_addresses()  # a wrong PORT is told once, not three times
+    """Start the three servers and print their addresses. Stop all of them when one exits, or on a signal."""
+    read_addresses()  # so that a wrong PORT is reported once, not three times
     prepare_to_stop()
     children: dict[str, Child] = {}
     try:
         for module in MODULES:
             children[module] = _start(module)
-        ended = _announce(children) or _first_to_end(children)
-        sys.exit(f"{ended} has ended, so the others are stopped too.")
+        exited = _print_addresses(children) or _wait_for_exit(children)
+        sys.exit(f"{exited} has exited, so the other servers are stopped too.")
     finally:
         _stop(children.values())
 
 
 def _start(module: str) -> Child:
-    """A server as our child; in a process group of its own, so that Ctrl-C reaches it through us alone."""
+    """Start a server in its own process group, so that Ctrl-C reaches only this process, which then stops it."""
     command = [sys.executable, "-m", module, UNTIL_STDIN_ENDS]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
 
 
-def _announce(children: Mapping[str, Child]) -> str | None:
-    """Print the line each says when it listens; which one ended without a word, if one did."""
+def _print_addresses(children: Mapping[str, Child]) -> str | None:
+    """Print the line that each server writes once it listens. Return the module that exited before it did."""
     for module, child in children.items():
         line = _output(child).readline().decode()
         if not line:
             return module
         print(line, end="", flush=True)
-    print("Ctrl-C stops all three.", flush=True)
+    print("Press Ctrl-C to stop all three.", flush=True)
     return None
 
 
-def _first_to_end(children: Mapping[str, Child]) -> str:
-    """Wait for it: the pipe of an ended process is at its end, and none says more than its one line."""
+def _wait_for_exit(children: Mapping[str, Child]) -> str:
+    """Wait until a server exits: only then does its output, after the one line, become readable again."""
     modules = {_output(child): module for module, child in children.items()}
-    ended, _, _ = select.select(list(modules), [], [])
-    return modules[ended[0]]
+    closed, _, _ = select.select(list(modules), [], [])
+    return modules[closed[0]]
 
 
 def _output(child: Child) -> IO[bytes]:
@@ -65,15 +65,15 @@ def _output(child: Child) -> IO[bytes]:
 
 
 def _stop(children: Collection[Child]) -> None:
-    """End each by its pid, for certain."""
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)  # it is being done
+    """Terminate every server by its pid; kill one that does not stop in time."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # the servers are being stopped already
     for child in children:
         child.terminate()
     for child in children:
-        with child:  # which closes its pipes and waits
+        with child:  # closes its pipes and waits for it
             try:
-                child.wait(PATIENCE)
+                child.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 child.kill()
 

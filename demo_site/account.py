@@ -1,4 +1,4 @@
-"""What somebody signed in sees: dashboard, account, password, and what he was told."""
+"""The pages of a signed-in user: dashboard, account, password, security notices and emails."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from werkzeug.security import check_password_hash
 
 from flask_corbado_session import confirm_login, current_session, current_user, fresh_login_required, login_required
 
-from . import cost, notices
-from .auth import was_refused
+from . import notices, query_log
+from .auth import has_failed
 from .extensions import db, limiter, sessions
-from .models import wrong_password
+from .models import password_problem
 
 blueprint = Blueprint("account", __name__)
-guesses = limiter.shared_limit(
-    lambda: current_app.config["DEMO_SIGN_IN_LIMIT"], scope="password", methods=["POST"], deduct_when=was_refused
+password_limit = limiter.shared_limit(
+    lambda: current_app.config["DEMO_SIGN_IN_LIMIT"], scope="password", methods=["POST"], deduct_when=has_failed
 )
-"""For whoever found a browser open and guesses at its owner's password, whichever form he tries."""
+"""One limit for both password forms, against guessing the password in a browser that was left open."""
 
 
 @blueprint.get("/dashboard")
 @login_required
 def dashboard() -> str:
-    """The first page of somebody signed in; it needs no statement, unless there is something to tell."""
-    due = notices.due()
-    return render_template("dashboard.html", due=due, statements=cost.so_far())
+    """The first page after signing in. It needs no database query unless there is an open notice."""
+    open_notices = notices.open_notices()
+    return render_template("dashboard.html", open_notices=open_notices, queries=query_log.queries_so_far())
 
 
 @blueprint.get("/account")
 @login_required
 def overview() -> str:
-    """Both sessions, their lifetimes, and what requests cost."""
-    identity_cost = cost.so_far()
+    """Both sessions with their lifetimes and claims, and the database queries of this request and the one before."""
+    identity_queries = query_log.queries_so_far()
     device = current_session.device
-    running = device.sessions if device else ()
+    device_sessions = device.sessions if device else ()
     return render_template(
         "account.html",
         now=datetime.now(UTC),
-        long_session=next((each for each in running if each.is_current), None),
-        identity_cost=identity_cost,
-        page_cost=cost.so_far()[len(identity_cost) :],
-        previous=cost.previous(current_session.session_id),
+        long_session=next((session for session in device_sessions if session.is_current), None),
+        identity_queries=identity_queries,
+        page_queries=query_log.queries_so_far()[len(identity_queries) :],
+        previous=query_log.previous_request(current_session.session_id),
     )
 
 
@@ -51,10 +51,10 @@ def overview() -> str:
 
 
 @blueprint.route("/account/confirm", methods=["GET", "POST"])
-@guesses
+@password_limit
 @login_required
 def confirm() -> ResponseReturnValue:
-    """Step-up: the password once more, then on to where it was asked for."""
+    """Step-up: ask for the password again, then continue with what needed it."""
     errors: dict[str, str] = {}
     if request.method == "POST":
         if _is_password("password"):
@@ -66,15 +66,17 @@ def confirm() -> ResponseReturnValue:
 
 
 @blueprint.route("/account/password", methods=["GET", "POST"])
-@guesses
+@password_limit
 @fresh_login_required(max_age=300)
 def password() -> ResponseReturnValue:
-    """The form; with the right password a new one, and a new session in the place of this one. What can fail comes
-    before the change: a failure then leaves the password as it was."""
+    """Change the password. A new session replaces the current one.
+
+    Everything that can fail comes before the change, so that a failure leaves the password as it was.
+    """
     if request.method == "GET":
         return render_template("password.html", errors={}, end_others=True)
     end_others = "end_others" in request.form
-    errors = _wrong_fields()
+    errors = _password_form_errors()
     if errors:
         return render_template("password.html", errors=errors, end_others=end_others), 422
     if end_others:
@@ -82,11 +84,11 @@ def password() -> ResponseReturnValue:
     confirm_login(amr=["pwd"])
     current_user.set_password(request.form["new_password"])
     db.session.commit()
-    return redirect(url_for("account.dashboard", notice="password-changed"), 303)
+    return redirect(url_for("account.dashboard", message="password-changed"), 303)
 
 
-def _wrong_fields() -> dict[str, str]:
-    problem = wrong_password(request.form.get("new_password", ""))
+def _password_form_errors() -> dict[str, str]:
+    problem = password_problem(request.form.get("new_password", ""))
     if problem:
         return {"new_password": problem}
     return {} if _is_password("current_password") else {"current_password": "This is not your password."}
@@ -96,40 +98,40 @@ def _is_password(field: str) -> bool:
     return check_password_hash(current_user.password_hash, request.form.get(field, "")[:1024])
 
 
-# ---- what he was told
+# ---- security notices and emails
 
 
 @blueprint.get("/account/outbox")
 @login_required
 def outbox() -> str:
-    """The mails to the signed-in user; this stands in for his mailbox, since the demo sends none."""
-    mails = notices.mails_of(current_session.user_id)
-    return render_template("outbox.html", mails=mails, email=current_session.claims.get("email"))
+    """The emails to the signed-in user. This page stands in for their mailbox, since the demo sends no email."""
+    emails = notices.all_notices(current_session.user_id)
+    return render_template("outbox.html", emails=emails, address=current_session.claims.get("email"))
 
 
-@blueprint.post("/account/notices/<int:told_id>/put-away")
+@blueprint.post("/account/notices/<int:notice_id>/dismiss")
 @login_required
-def put_away(told_id: int) -> ResponseReturnValue:
-    """It was the person himself, or he has read it."""
-    notices.put_away([notices.find_due(told_id) or abort(404)])
+def dismiss_notice(notice_id: int) -> ResponseReturnValue:
+    """Dismiss a notice: the user has read it, or says that the new device is theirs."""
+    notices.dismiss([notices.find_open(notice_id) or abort(404)])
     return redirect(url_for("account.dashboard"), 303)
 
 
-@blueprint.post("/account/notices/put-away")
+@blueprint.post("/account/notices/dismiss")
 @login_required
-def put_all_away() -> ResponseReturnValue:
-    """The same of whatever there is to tell."""
-    notices.put_away(notices.due())
+def dismiss_all_notices() -> ResponseReturnValue:
+    """Dismiss every open notice."""
+    notices.dismiss(notices.open_notices())
     return redirect(url_for("account.dashboard"), 303)
 
 
-@blueprint.post("/account/notices/<int:told_id>/sign-out")
+@blueprint.post("/account/notices/<int:notice_id>/sign-out")
 @fresh_login_required(max_age=15 * 60)
-def sign_out_device(told_id: int) -> ResponseReturnValue:
-    """It was not: every session of that device ends."""
-    told = notices.find_due(told_id)
-    if told is None or not told.device_id:
+def sign_out_device(notice_id: int) -> ResponseReturnValue:
+    """Sign out the device that a notice is about: the user says that it is not theirs."""
+    notice = notices.find_open(notice_id)
+    if notice is None or not notice.device_id:
         abort(404)
-    sessions.revoke_device(told.device_id)
-    notices.put_away([told])
-    return redirect(url_for("account.dashboard", notice="device-ended"), 303)
+    sessions.revoke_device(notice.device_id)
+    notices.dismiss([notice])
+    return redirect(url_for("account.dashboard", message="device-signed-out"), 303)

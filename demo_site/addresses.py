@@ -1,7 +1,7 @@
-"""Where the three servers of the demo are: at three ports in a row, under names that all mean this machine.
+"""The addresses of the demo's three servers: three consecutive ports, under names that all point to this machine.
 
-Browsers take every ``*.localhost`` for loopback (RFC 6761 §6.3); what resolves names for Python may not, so a server
-that asks another one does it at 127.0.0.1.
+Browsers resolve every ``*.localhost`` name to loopback (RFC 6761 §6.3). Python's resolver may not, so one server calls
+another at 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _FIRST = 8000
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The origins, from the first port on."""
+    """The origins of the servers, derived from the first port."""
 
     port: int = _FIRST
 
     @classmethod
     def from_environment(cls) -> Addresses:
-        """``PORT`` is the first of the three; ValueError if it can't be."""
+        """Read the first of the three ports from ``PORT``; raise ValueError if it is not usable."""
         text = os.environ.get("PORT", str(_FIRST))
         if not (text.isascii() and text.isdecimal() and len(text) < 6 and int(text) in range(1, 65534)):
             raise ValueError(f"PORT must be a number from 1 to 65533, the first of three ports, not {text[:20]!r}.")
@@ -33,12 +33,12 @@ class Addresses:
 
     @property
     def auth(self) -> str:
-        """The same server as the session host of the two others; a host of its own to browsers."""
+        """The session host of the other two: the same server, but another host to browsers."""
         return f"http://auth.demo.localhost:{self.port}"
 
     @property
     def auth_for_servers(self) -> str:
-        """The session host, for who asks it without a browser."""
+        """The session host, for requests that do not come from a browser."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -48,5 +48,5 @@ class Addresses:
 
     @property
     def orders(self) -> str:
-        """The service that only verifies."""
+        """The service that only verifies sessions."""
         return f"http://orders.demo.localhost:{self.port + 2}"

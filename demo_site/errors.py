@@ -1,4 +1,4 @@
-"""Errors in the site's look, or as problem+json for whoever does not ask for a page."""
+"""Error responses: a page in the site's look for browsers, problem+json for scripts."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from flask_corbado_session import Problem
 from .extensions import db, limiter
 
 PAGES = {
-    400: ("bad_request", "This request can't be used", "Something in what was sent is not as it should be."),
-    403: ("forbidden", "This is not for you", "You may not see this page, or not with this account."),
-    404: ("not_found", "Nothing is here", "The page may have moved, or the address is not quite right."),
-    405: ("method_not_allowed", "Not this way", "This address takes another kind of request."),
-    413: ("too_large", "Too much at once", "What was sent is larger than this site takes."),
-    429: ("too_many_requests", "Too many tries", "Wait a little, then try again."),
-    500: ("server_error", "Something went wrong here", "It is our mistake, not yours. Try again in a moment."),
-    503: ("unavailable", "The database does not answer", "Nothing was changed. Try again in a moment."),
+    400: ("bad_request", "Bad request", "The site could not read what was sent."),
+    403: ("forbidden", "Access denied", "You do not have access to this page with this account."),
+    404: ("not_found", "Page not found", "It may have moved, or the address may be wrong."),
+    405: ("method_not_allowed", "Method not allowed", "This address does not accept this kind of request."),
+    413: ("too_large", "Too large", "The request is larger than this site accepts."),
+    429: ("too_many_requests", "Too many attempts", "Wait a moment, then try again."),
+    500: ("server_error", "Something went wrong", "The mistake is ours, not yours. Try again in a moment."),
+    503: ("unavailable", "The database is not responding", "Nothing was changed. Try again in a moment."),
 }
 
 
 def init_app(app: Flask) -> None:
-    """Answer every error in one way."""
-    app.register_error_handler(HTTPException, show)
+    """Register one handler for all errors."""
+    app.register_error_handler(HTTPException, error_response)
     app.register_error_handler(OperationalError, database_down)
     app.register_error_handler(PoolTimeout, database_down)
 
 
-def show(error: HTTPException) -> Response | HTTPException:
-    """The page or the problem+json of an error; those of the extension, and redirects, speak for themselves."""
+def error_response(error: HTTPException) -> Response | HTTPException:
+    """The page or problem+json for an error. Redirects and the extension's own problems are returned unchanged."""
     if error.response is not None or isinstance(error, Problem) or error.code is None or error.code < 400:
         return error
     status = error.code
@@ -50,17 +50,17 @@ def show(error: HTTPException) -> Response | HTTPException:
     return response
 
 
-def problem(status: int, code: str, text: str, title: str = "This can't be done") -> Response:
-    """An error for a script, which reads the code (RFC 9457)."""
+def problem(status: int, code: str, text: str, title: str = "The request was refused") -> Response:
+    """A problem+json response (RFC 9457); scripts read its ``code``."""
     response = jsonify(title=title, status=status, code=code, detail=text)
     response.mimetype, response.status_code = "application/problem+json", status
     return response
 
 
 def database_down(error: Exception) -> Response | HTTPException:
-    """The site's own statement failed: nothing was changed, come back soon."""
+    """The response when a query of the site itself failed: 503 with ``Retry-After``."""
     db.session.rollback()
-    return show(ServiceUnavailable(retry_after=2))
+    return error_response(ServiceUnavailable(retry_after=2))
 
 
 def _wants_page() -> bool:

@@ -1,4 +1,4 @@
-"""The extensions, made once; ``create_app`` ties them to an app."""
+"""The Flask extensions, created once; ``create_app`` binds them to an app."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sqlalchemy.orm import DeclarativeBase
 
 from flask_corbado_session import CorbadoSession
 
-from .places import country
+from .countries import country_of
 
 
 class Base(DeclarativeBase):
-    """The base of the site's models."""
+    """The base class of the site's models."""
 
 
 def client_network() -> str:
-    """Who a rate limit counts: an IPv4 address, or an IPv6 /64, since one person has 2**64 of those."""
+    """The key of a rate limit: an IPv4 address, or an IPv6 /64, since one person can use every address in it."""
     address = ip_address((request.remote_addr or "0.0.0.0").partition("%")[0])
     if not isinstance(address, IPv6Address):
         return str(address)
@@ -30,5 +30,5 @@ def client_network() -> str:
 
 db = SQLAlchemy(model_class=Base)
 sessions = CorbadoSession(db)
-sessions.ip_locator(country)
+sessions.ip_locator(country_of)
 limiter = Limiter(client_network, strategy="moving-window")

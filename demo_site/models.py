@@ -1,4 +1,4 @@
-"""The site's users."""
+"""The users of the site."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from .extensions import Base, db, sessions
-from .notices import Told, named
+from .notices import StoredNotice, claim_of
 
 EMAIL_LENGTH = 254
 PASSWORD_LENGTH = range(8, 257)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
-class Prepared(NamedTuple):
-    """A user a first run makes, shown on the sign-in page."""
+class DemoAccount(NamedTuple):
+    """An account that the first run creates. The sign-in page lists it."""
 
     email: str = "demo@example.com"
     password: str = "correct horse battery"
     role: str = "user"
 
 
-PREPARED = (Prepared(), Prepared("operator@example.com", "battery staple operator", "operator"))
+DEMO_ACCOUNTS = (DemoAccount(), DemoAccount("operator@example.com", "battery staple operator", "operator"))
 
 
 def _now() -> datetime:
@@ -38,7 +38,7 @@ def _now() -> datetime:
 
 
 class User(Base):
-    """Somebody with an account."""
+    """A user of the site."""
 
     __tablename__ = "demo_user"
 
@@ -47,30 +47,30 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(String(256))
     role: Mapped[str] = mapped_column(String(16), default="user")
     created_at: Mapped[datetime] = mapped_column(default=_now)
-    told: Mapped[list[Told]] = relationship(
-        primaryjoin=lambda: (Told.user_id == User.id) & Told.put_away.is_(False),
-        order_by=Told.id.desc(),
+    notices: Mapped[list[StoredNotice]] = relationship(
+        primaryjoin=lambda: (StoredNotice.user_id == User.id) & StoredNotice.dismissed.is_(False),
+        order_by=StoredNotice.id.desc(),
         viewonly=True,
     )
 
     def set_password(self, password: str) -> None:
-        """Keep the scrypt hash of a new password."""
+        """Store the scrypt hash of a new password."""
         self.password_hash = generate_password_hash(password)
 
 
 def normalise_email(text: str) -> str | None:
-    """The address in lower case, or None if it is none."""
+    """The address in lower case; None if it is not a valid address."""
     email = unicodedata.normalize("NFC", text.strip()).lower()
-    sound = len(email) <= EMAIL_LENGTH and email.isprintable() and "\ufffd" not in email
-    return email if sound and _EMAIL.fullmatch(email) else None
+    is_valid = len(email) <= EMAIL_LENGTH and email.isprintable() and "\ufffd" not in email
+    return email if is_valid and _EMAIL.fullmatch(email) else None
 
 
-def wrong_password(text: str) -> str | None:
-    """What is wrong with a password somebody chose, in words; None if nothing is."""
+def password_problem(text: str) -> str | None:
+    """What is wrong with a new password, in words; None if it is fine."""
     if len(text) not in PASSWORD_LENGTH:
-        return f"A password has {PASSWORD_LENGTH.start} to {PASSWORD_LENGTH.stop - 1} characters."
+        return f"Use {PASSWORD_LENGTH.start} to {PASSWORD_LENGTH.stop - 1} characters."
     if not text.isprintable() or "\ufffd" in text:
-        return "This password has characters that can't be typed again."
+        return "This password contains characters that cannot be typed."
     return None
 
 
@@ -80,20 +80,23 @@ def find_by_email(email: str) -> User | None:
 
 
 def check_password(email: str | None, password: str) -> User | None:
-    """The user these belong to. Unknown addresses cost one hash too, so that time does not tell them apart."""
+    """The user with this address and password.
+
+    An unknown address costs one hash as well, so that the response time does not reveal who has an account.
+    """
     user = find_by_email(email) if email else None
-    right = check_password_hash(user.password_hash if user else decoy_hash(), password[: PASSWORD_LENGTH.stop])
-    return user if right else None
+    matches = check_password_hash(user.password_hash if user else decoy_hash(), password[: PASSWORD_LENGTH.stop])
+    return user if matches else None
 
 
 @cache
 def decoy_hash() -> str:
-    """The hash an unknown user's password is checked against."""
-    return generate_password_hash("of nobody")
+    """The hash that the password of an unknown user is checked against."""
+    return generate_password_hash("the password of nobody")
 
 
 def add_user(email: str, password: str, role: str = "user") -> User | None:
-    """A new user, committed; None if the address is taken."""
+    """Add a user and commit; None if the address is taken."""
     user = User(email=email, role=role)
     user.set_password(password)
     db.session.add(user)
@@ -105,30 +108,30 @@ def add_user(email: str, password: str, role: str = "user") -> User | None:
     return user
 
 
-def prepare() -> None:
-    """Make what is missing: the tables and the prepared users."""
+def create_missing() -> None:
+    """Create the tables and the demo accounts that do not exist yet."""
     decoy_hash()
     try:
         db.create_all()
     except (IntegrityError, OperationalError, ProgrammingError):
-        db.create_all()  # two processes started at once; now all tables are there, or the error is a real one
-    for prepared in PREPARED if current_app.config["DEMO_PREPARED_USER"] else ():
-        if find_by_email(prepared.email) is None:
-            add_user(*prepared)
+        db.create_all()  # another process created tables at the same time; if this fails too, the error is real
+    for account in DEMO_ACCOUNTS if current_app.config["DEMO_ACCOUNTS"] else ():
+        if find_by_email(account.email) is None:
+            add_user(*account)
 
 
 @sessions.user_loader
 def load_user(user_id: str) -> User | None:
-    """Who ``current_user`` is, with what there is to tell him: both in one statement."""
-    return db.session.get(User, int(user_id), options=[joinedload(User.told)]) if user_id.isdecimal() else None
+    """The user behind ``current_user`` and their open notices, in one query."""
+    return db.session.get(User, int(user_id), options=[joinedload(User.notices)]) if user_id.isdecimal() else None
 
 
 @sessions.claims_loader
 def load_claims(user_id: str) -> dict[str, Any]:
-    """What the short session carries, so that no page needs the database to greet."""
+    """The claims of the short session, so that pages can show the user's address without a query."""
     user = load_user(user_id)
     if user is None:
         return {}
     claims = {"email": user.email, "role": user.role}
-    notices = named(user.told)
+    notices = claim_of(user.notices)
     return {**claims, "notices": notices} if notices else claims

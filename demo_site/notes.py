@@ -1,4 +1,4 @@
-"""What the single-page app keeps for its users: notes, each its owner's alone."""
+"""The notes of the single-page app. Users see and change only their own."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from .extensions import Base, db
 
 TEXT_LENGTH = 200
-LIMIT = 50
-"""Notes of one user."""
+MAX_NOTES = 50
+"""How many notes a user may have."""
 
 
 class Note(Base):
-    """Something to do."""
+    """A note: something to do."""
 
     __tablename__ = "demo_note"
 
@@ -38,19 +38,19 @@ class Note(Base):
     done: Mapped[bool] = mapped_column(default=False)
 
     def as_json(self) -> dict[str, Any]:
-        """As the API shows it."""
+        """The note as the API returns it."""
         return {"id": self.id, "text": self.text, "done": self.done}
 
 
 def notes_of(user_id: str) -> list[Note]:
-    """All of them, the oldest first."""
+    """A user's notes, the oldest first."""
     return list(db.session.scalars(select(Note).where(Note.user_id == int(user_id)).order_by(Note.id)))
 
 
 def add_note(user_id: str, text: str, done: bool) -> Note | None:
-    """A new one, committed; None for somebody who has enough of them."""
+    """Add a note and commit; None if the user has ``MAX_NOTES`` already."""
     count = db.session.scalar(select(func.count()).where(Note.user_id == int(user_id))) or 0
-    if count >= LIMIT:
+    if count >= MAX_NOTES:
         return None
     note = Note(user_id=int(user_id), text=text, done=done)
     db.session.add(note)
@@ -59,26 +59,26 @@ def add_note(user_id: str, text: str, done: bool) -> Note | None:
 
 
 def change_note(user_id: str, note_id: int, text: str, done: bool) -> bool:
-    """Put this in the place of the user's note; False if there is none of that id, or no longer."""
-    return _done(update(Note).where(_is(user_id, note_id)).values(text=text, done=done))
+    """Change a note of the user; False if the user has no note with that id."""
+    return _changes_a_row(update(Note).where(_is_note(user_id, note_id)).values(text=text, done=done))
 
 
 def remove_note(user_id: str, note_id: int) -> bool:
-    """Forget the user's note; False if there is none of that id, or no longer."""
-    return _done(delete(Note).where(_is(user_id, note_id)))
+    """Delete a note of the user; False if the user has no note with that id."""
+    return _changes_a_row(delete(Note).where(_is_note(user_id, note_id)))
 
 
-def _is(user_id: str, note_id: int) -> ColumnElement[bool]:
-    known = note_id < 2**31  # a larger number is an error to databases, and the id of nothing
-    return and_(Note.id == note_id, Note.user_id == int(user_id)) if known else false()
+def _is_note(user_id: str, note_id: int) -> ColumnElement[bool]:
+    is_id = note_id < 2**31  # databases refuse a larger number, and no note has such an id
+    return and_(Note.id == note_id, Note.user_id == int(user_id)) if is_id else false()
 
 
-def _done(statement: Update | Delete) -> bool:
+def _changes_a_row(statement: Update | Delete) -> bool:
     result = db.session.execute(statement)
     db.session.commit()
     return cast("CursorResult[Any]", result).rowcount == 1
 
 
-def is_sound(text: Any) -> TypeGuard[str]:
-    """Whether it can be the text of a note: one line, and not too long."""
+def is_note_text(text: Any) -> TypeGuard[str]:
+    """Whether a value can be the text of a note: a string of one line, not too long."""
     return isinstance(text, str) and 1 <= len(text.strip()) <= TEXT_LENGTH and text.isprintable()

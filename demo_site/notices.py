@@ -1,7 +1,8 @@
-"""What people are told of their sessions, on the site and by mail: a new device, a copy of a session that was used.
+"""Security notices: a sign-in on a new device, or the use of a copied session.
 
-The extension calls ``tell`` after its own commit. The short sessions of the user's other browsers are expired then, so
-that each gets the claim ``notices`` within a second; a dashboard without that claim asks the database nothing.
+A notice is shown on the dashboard and sent by email. The extension calls ``store_notice`` after its own commit. The
+short sessions of the user's other browsers are then expired, so that each of them gets the claim ``notices`` within a
+second. A dashboard without that claim does not query the database.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from flask_corbado_session import Notice, current_session, current_user
 from .extensions import Base, db, sessions
 
 SHOWN_FOR = timedelta(days=14)
-"""How long a notice stands on the dashboard of whoever does not put it away."""
+"""How long the dashboard shows a notice that is not dismissed."""
 KEPT = 50
-"""Mails of one user about new devices; those of copied sessions are all kept."""
-_NAMED = 5
-"""Notices the short session names at most, for it travels with each request."""
+"""How many notices of new devices are kept per user. Notices of copied sessions are all kept."""
+_MAX_IN_CLAIM = 5
+"""How many notices the claim lists at most: the short session travels with each request."""
 
 
-class Told(Base):
-    """Something a user was told: a notice, and the mail that went out with it."""
+class StoredNotice(Base):
+    """A notice to a user, and the content of the email about it."""
 
-    __tablename__ = "demo_told"
+    __tablename__ = "demo_notice"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("demo_user.id", ondelete="CASCADE"), index=True)
@@ -41,28 +42,28 @@ class Told(Base):
     previous_ip: Mapped[str | None] = mapped_column(String(45))
     previous_user_agent: Mapped[str | None] = mapped_column(String(512))
     report_path: Mapped[str | None] = mapped_column(Text)
-    told_at: Mapped[int]
+    sent_at: Mapped[int]
     """Seconds since the epoch."""
-    put_away: Mapped[bool] = mapped_column(default=False)
+    dismissed: Mapped[bool] = mapped_column(default=False)
 
     @property
     def at(self) -> datetime:
-        """When it was told."""
-        return datetime.fromtimestamp(self.told_at, UTC)
+        """When it was sent."""
+        return datetime.fromtimestamp(self.sent_at, UTC)
 
     @property
-    def is_due(self) -> bool:
-        """Whether it is still to be shown."""
-        return not self.put_away and time.time() - self.told_at < SHOWN_FOR.total_seconds()
+    def is_open(self) -> bool:
+        """Whether the dashboard still shows it."""
+        return not self.dismissed and time.time() - self.sent_at < SHOWN_FOR.total_seconds()
 
 
 @sessions.notifier
-def tell(notice: Notice) -> None:
-    """Keep the notice, and let the user's other browsers know at once. The first device of all is no news."""
+def store_notice(notice: Notice) -> None:
+    """Store a notice, and let the user's other browsers show it at once. A user's first device needs no notice."""
     if notice.kind == "new_device" and _is_first_device(notice.user_id):
         return
     try:
-        _keep(notice)
+        _store(notice)
     except SQLAlchemyError:
         db.session.rollback()
         raise
@@ -73,57 +74,70 @@ def _is_first_device(user_id: str) -> bool:
     return len(sessions.devices(user_id)) == 1 and not sessions.history(user_id, limit=1)
 
 
-def _keep(notice: Notice) -> None:
-    other = notice.previous
+def _store(notice: Notice) -> None:
+    previous = notice.previous
     db.session.add(
-        Told(
+        StoredNotice(
             user_id=int(notice.user_id),
             kind=notice.kind,
             session_id=notice.session_id,
             device_id=notice.device_id,
             ip=notice.context.ip,
             user_agent=notice.context.user_agent,
-            previous_ip=other.ip if other else None,
-            previous_user_agent=other.user_agent if other else None,
+            previous_ip=previous.ip if previous else None,
+            previous_user_agent=previous.user_agent if previous else None,
             report_path=notice.report_path,
-            told_at=int(time.time()),
+            sent_at=int(time.time()),
         )
     )
     db.session.flush()
-    mine = select(Told.id).where(Told.user_id == int(notice.user_id), Told.kind == "new_device")
-    old = db.session.scalars(mine.order_by(Told.id.desc()).offset(KEPT).limit(KEPT)).all()
-    db.session.execute(delete(Told).where(Told.id.in_(old)))
+    _delete_old(int(notice.user_id))
     db.session.commit()
 
 
-def named(told: list[Told]) -> list[str]:
-    """What the claim says of these: the sessions they are about, the latest first."""
-    return [each.session_id for each in told if each.is_due][:_NAMED]
+def _delete_old(user_id: int) -> None:
+    newest_first = (
+        select(StoredNotice.id)
+        .where(StoredNotice.user_id == user_id, StoredNotice.kind == "new_device")
+        .order_by(StoredNotice.id.desc())
+    )
+    old = db.session.scalars(newest_first.offset(KEPT).limit(KEPT)).all()
+    db.session.execute(delete(StoredNotice).where(StoredNotice.id.in_(old)))
 
 
-def due() -> list[Told]:
-    """The notices for the person at this browser, copied sessions first; no statement unless the short session names
-    one. Nobody is asked about the very device he is at."""
-    if all(each == current_session.session_id for each in current_session.claims.get("notices", ())):
+def claim_of(notices: list[StoredNotice]) -> list[str]:
+    """The value of the claim ``notices``: the ids of the sessions that open notices are about."""
+    return [notice.session_id for notice in notices if notice.is_open][:_MAX_IN_CLAIM]
+
+
+def open_notices() -> list[StoredNotice]:
+    """The notices to show in this browser, copied sessions first.
+
+    Costs no query unless the claim lists one. A device does not show the notice about itself.
+    """
+    if all(session_id == current_session.session_id for session_id in current_session.claims.get("notices", ())):
         return []
-    here = current_session.device
-    due = [each for each in current_user.told if each.is_due and not (here and each.device_id == here.id)]
-    return sorted(due, key=lambda each: each.kind != "reuse")
+    device = current_session.device
+    notices = [
+        notice for notice in current_user.notices if notice.is_open and not (device and notice.device_id == device.id)
+    ]
+    return sorted(notices, key=lambda notice: notice.kind != "reuse")
 
 
-def find_due(told_id: int) -> Told | None:
-    """One of them."""
-    return next((each for each in due() if each.id == told_id), None)
+def find_open(notice_id: int) -> StoredNotice | None:
+    """One of the open notices, by its id."""
+    return next((notice for notice in open_notices() if notice.id == notice_id), None)
 
 
-def put_away(told: Iterable[Told]) -> None:
-    """Show these no more, anywhere; this browser's claims say so at once."""
-    for each in told:
-        each.put_away = True
+def dismiss(notices: Iterable[StoredNotice]) -> None:
+    """Stop showing these notices in any browser. This browser's claims are refreshed at once."""
+    for notice in notices:
+        notice.dismissed = True
     db.session.commit()
     sessions.refresh_claims()
 
 
-def mails_of(user_id: str) -> list[Told]:
-    """What went out to a user, the latest first."""
-    return list(db.session.scalars(select(Told).where(Told.user_id == int(user_id)).order_by(Told.id.desc())))
+def all_notices(user_id: str) -> list[StoredNotice]:
+    """Every stored notice to a user, the latest first."""
+    stmt = select(StoredNotice).where(StoredNotice.user_id == int(user_id)).order_by(StoredNotice.id.desc())
+    return list(db.session.scalars(stmt))

@@ -11,18 +11,18 @@ from .extensions import db, sessions
 from .models import User
 
 
-def pages() -> Blueprint:
-    """A blueprint of one app's own; it is registered at ``/operator``."""
-    return sessions.operator_blueprint(allow=is_operator, display_names=emails)
+def make_blueprint() -> Blueprint:
+    """The blueprint of one app."""
+    return sessions.operator_blueprint(allow=is_operator, display_names=emails_of)
 
 
 def is_operator(user: User) -> bool:
-    """Asked at each request, of the row and not of the claims: a role taken away is gone at once."""
+    """Checked at each request, and read from the row rather than the claims, so that a removed role stops at once."""
     return user.role == "operator"
 
 
-def emails(user_ids: Collection[str]) -> dict[str, str]:
-    """What the pages call people."""
+def emails_of(user_ids: Collection[str]) -> dict[str, str]:
+    """The email addresses of these users, which the pages show as their names."""
     ids = [int(user_id) for user_id in user_ids if user_id.isdecimal() and len(user_id) < 19]
-    found = db.session.execute(select(User.id, User.email).where(User.id.in_(ids))).all()
-    return {str(row.id): row.email for row in found}
+    rows = db.session.execute(select(User.id, User.email).where(User.id.in_(ids))).all()
+    return {str(row.id): row.email for row in rows}

@@ -1,7 +1,8 @@
-"""``python -m demo_site.orders_service``: a service that only verifies sessions, http://orders.demo.localhost:8002.
+"""``python -m demo_site.orders_service``: a service that only verifies sessions, at
+http://orders.demo.localhost:8002.
 
-It has no database, no secret and no sign-in: the session host's public keys say whose short session it is, and its
-list of ended sessions says which of them are over before their time.
+It has no database, no secret and no sign-in. It verifies short sessions with the session host's public keys, and
+fetches that host's list of revoked sessions.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from .addresses import Addresses
 from .serving import read_addresses, serve
 
 MENU = {"coffee": "Coffee", "tea": "Tea", "cake": "A piece of cake"}
-USERS, ORDERS = 200, 10
-"""How much is remembered, in memory: of the users who ordered last, their last orders."""
+MAX_USERS, MAX_ORDERS = 200, 10
+"""The limits of what is kept in memory: the users who ordered last, and their last orders."""
 
 sessions = CorbadoSession()
 
 
 def create_app(addresses: Addresses) -> Flask:
-    """The service. The environment (``FLASK_…``) wins over what ``addresses`` says of the session host."""
+    """Create the service. The environment (``FLASK_…``) overrides the session host given by ``addresses``."""
     app = other_hosts.make_app("demo_site.orders_service", addresses)
     app.config.from_mapping(
         CORBADO_SESSION_ISSUER=addresses.auth,
@@ -37,31 +38,33 @@ def create_app(addresses: Addresses) -> Flask:
         MAX_CONTENT_LENGTH=4096,
     )
     app.config.from_prefixed_env()
-    app.config["CORBADO_SESSION_LOGIN_VIEW"] = None  # the site's, if the environment names one
+    app.config["CORBADO_SESSION_LOGIN_VIEW"] = (
+        None  # the environment may set the site's login view, which does not exist here
+    )
     sessions.init_app(app)
     _add_routes(app, Orders())
-    _share_with(app, addresses.app)
+    _allow_cors(app, addresses.app)
     return app
 
 
 class Orders:
-    """Who ordered what."""
+    """The last orders of the last users, in memory."""
 
     def __init__(self) -> None:
-        self._of: OrderedDict[str, list[str]] = OrderedDict()
+        self._by_user: OrderedDict[str, list[str]] = OrderedDict()
         self._lock = Lock()
 
     def of(self, user_id: str) -> list[str]:
-        """A user's last orders, the latest first."""
-        return self._of.get(user_id, [])
+        """The last orders of a user, the latest first."""
+        return self._by_user.get(user_id, [])
 
     def add(self, user_id: str, item: str) -> None:
-        """Take an order; forget the oldest, and the user who has not ordered for longest."""
+        """Add an order. Above the limits, drop the user's oldest order and the user who has not ordered for longest."""
         with self._lock:
-            self._of[user_id] = [item, *self.of(user_id)][:ORDERS]
-            self._of.move_to_end(user_id)
-            if len(self._of) > USERS:
-                self._of.popitem(last=False)
+            self._by_user[user_id] = [item, *self.of(user_id)][:MAX_ORDERS]
+            self._by_user.move_to_end(user_id)
+            if len(self._by_user) > MAX_USERS:
+                self._by_user.popitem(last=False)
 
 
 def _add_routes(app: Flask, orders: Orders) -> None:
@@ -82,23 +85,23 @@ def _add_routes(app: Flask, orders: Orders) -> None:
 
 
 def _item() -> str:
-    """What the body ``{"item": …}`` asks for; a 422 for what is not on the menu."""
+    """The item named in the body ``{"item": …}``; 422 if it is not on the menu."""
     try:
-        sent: Any = request.get_json(silent=True)
+        body: Any = request.get_json(silent=True)
     except RecursionError:
-        sent = None
-    item = sent.get("item") if isinstance(sent, dict) else None
+        body = None
+    item = body.get("item") if isinstance(body, dict) else None
     if not isinstance(item, str) or item not in MENU:
         text = f"Send a JSON object whose 'item' is one of {', '.join(MENU)}."
         abort(make_response(jsonify(status=422, code="not_on_the_menu", detail=text), 422))
     return MENU[item]
 
 
-def _share_with(app: Flask, origin: str) -> None:
-    """Let the page of that one origin call ``/orders`` with its bearer; without credentials, so cookies stay away."""
+def _allow_cors(app: Flask, origin: str) -> None:
+    """Let pages of this origin call ``/orders`` with a bearer token. Credentials stay off, so no cookie is sent."""
 
     @app.after_request
-    def share(response: Response) -> Response:
+    def add_headers(response: Response) -> Response:
         if request.path == "/orders":
             response.vary.add("Origin")
             if request.headers.get("Origin") == origin:
@@ -109,9 +112,9 @@ def _share_with(app: Flask, origin: str) -> None:
 
 
 def main() -> None:
-    """Serve it, two ports after the site's."""
-    at = read_addresses()
-    serve(create_app(at), at.port + 2, f"The orders service is at {at.orders}")
+    """Serve it on the second port after the site's."""
+    addresses = read_addresses()
+    serve(create_app(addresses), addresses.port + 2, f"Orders service: {addresses.orders}")
 
 
 if __name__ == "__main__":

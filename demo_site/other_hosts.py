@@ -1,4 +1,4 @@
-"""What the pages on the demo's other hosts share: their look and their headers, without the site's own templates."""
+"""What the apps on the demo's other hosts share: their look and their security headers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def make_app(name: str, addresses: Addresses, calls: Iterable[str] = ()) -> Flask:
-    """An app in the demo's look; ``calls`` are the origins its script talks to."""
+    """Create an app in the demo's look; ``calls`` are the origins that its script calls."""
     app = Flask(name)
-    # the site's templates link to the site's own pages, which are not here; its icons are
+    # only the icons are shared: the site's other templates link to pages that do not exist here
     icons = PrefixLoader({"site": FileSystemLoader(_TEMPLATES)})
     app.jinja_loader = ChoiceLoader([FileSystemLoader(_TEMPLATES / "other_hosts"), icons])
     app.jinja_env.globals["addresses"] = addresses

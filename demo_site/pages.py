@@ -1,4 +1,4 @@
-"""The public pages, and the notices that any page may show."""
+"""The public pages, and the messages that any page may show at the top."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from flask import Blueprint, render_template, request
 
 blueprint = Blueprint("pages", __name__)
 
-NOTICES = {
+MESSAGES = {
     "signed-out": "You are signed out.",
-    "password-changed": "Your password is changed.",
-    "device-ended": "It is signed out, everywhere. If you do not know that device, change your password now.",
+    "password-changed": "Your password has been changed.",
+    "device-signed-out": "The device is signed out. If you do not recognise it, change your password now.",
 }
 
 
 @blueprint.app_context_processor
-def notice() -> dict[str, str]:
-    """One of our own sentences, chosen by the address; never a text from it."""
-    text = NOTICES.get(request.args.get("notice", ""))
-    return {"notice": text} if text else {}
+def message() -> dict[str, str]:
+    """The message named by the query; its text never comes from the query."""
+    text = MESSAGES.get(request.args.get("message", ""))
+    return {"message": text} if text else {}
 
 
 @blueprint.get("/")
 def home() -> str:
-    """What this is and what to try."""
+    """The start page: what the demo is, and what to try."""
     return render_template("home.html")
 
 
 @blueprint.get("/app-types")
 def app_types() -> str:
-    """Which shapes of app there are, and where each is shown."""
+    """The four types of app, and where each of them runs."""
     return render_template("app_types.html")

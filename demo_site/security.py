@@ -1,4 +1,4 @@
-"""The headers every answer carries."""
+"""The security headers of every response."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ HEADERS = {
 
 
 def init_app(app: Flask, calls: Iterable[str] = ()) -> None:
-    """Set them on the way out; ``calls`` are the other origins that the app's scripts talk to."""
-    # a browser holds form-action against the redirect that follows, so the sign-in form needs those in its `next`
+    """Add the headers to every response; ``calls`` are the other origins that the app's scripts call."""
+    # browsers also check form-action when a form redirects, so it must allow the origins that `next` may name
     origins = app.config.get("CORBADO_SESSION_CORS_ORIGINS") or ()
-    forms_lead_to = origins.replace(",", " ").split() if isinstance(origins, str) else origins
+    form_targets = origins.replace(",", " ").split() if isinstance(origins, str) else origins
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        f"connect-src {_sources(calls)}; form-action {_sources(forms_lead_to)}; frame-ancestors 'none'; base-uri 'none'"
+        f"connect-src {_sources(calls)}; form-action {_sources(form_targets)}; frame-ancestors 'none'; base-uri 'none'"
     )
     headers = {"Content-Security-Policy": policy, **HEADERS}
 

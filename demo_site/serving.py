@@ -1,4 +1,4 @@
-"""Serving one app in this process, until it is told to stop."""
+"""Serve one app in this process, until a signal stops it."""
 
 from __future__ import annotations
 
@@ -14,39 +14,45 @@ from waitress.server import create_server
 from .addresses import Addresses
 
 UNTIL_STDIN_ENDS = "--until-stdin-ends"
-"""An argument from whoever starts a server as its child: the end of its standard input says that the parent is gone."""
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""A command-line argument for a server started by another process: stop when standard input ends, since the parent
+process is then gone."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def read_addresses() -> Addresses:
-    """Those of the environment; exit code 1 and a word about ``PORT`` if there are none."""
+    """Read the addresses from the environment; exit with code 1 and a message if ``PORT`` is not usable."""
     try:
         return Addresses.from_environment()
     except ValueError as error:
         sys.exit(str(error))
 
 
-def serve(app: Any, port: int, says: str) -> None:
-    """Serve a WSGI app on loopback, saying so once it listens, until Ctrl-C or SIGTERM; exit code 1 for a bad port."""
+def serve(app: Any, port: int, message: str) -> None:
+    """Serve a WSGI app on loopback until Ctrl-C or SIGTERM. Print ``message`` once it listens.
+
+    Exits with code 1 if the port can't be used.
+    """
     prepare_to_stop()
     try:
         server = create_server(app, host="127.0.0.1", port=port, threads=8, ident=None)
     except OSError as error:
-        sys.exit(f"cannot listen on port {port}: {error}. Set PORT to the first of three free ones, such as PORT=8080.")
-    print(says, flush=True)
+        sys.exit(
+            f"cannot listen on port {port}: {error}. Set PORT to the first of three free ports, such as PORT=8080."
+        )
+    print(message, flush=True)
     server.run()
 
 
 def prepare_to_stop() -> None:
-    """Let Ctrl-C, SIGTERM and a closed terminal end this process in order; so does a parent's end, if there is one."""
-    for number in STOPPING:
+    """Stop this process cleanly on Ctrl-C, SIGTERM or a closed terminal, and when its parent process is gone."""
+    for number in STOP_SIGNALS:
         signal.signal(number, _stop)
     if UNTIL_STDIN_ENDS in sys.argv:
         threading.Thread(target=_stop_with_parent, daemon=True).start()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """End the server's loop; waitress lets the requests under way finish."""
+    """Stop the server's loop; waitress lets open requests finish."""
     raise SystemExit(0)
 
 

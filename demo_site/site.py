@@ -1,4 +1,4 @@
-"""``python -m demo_site.site``: the site alone, on http://localhost:8000 (``PORT`` for another)."""
+"""``python -m demo_site.site``: the site alone, at http://localhost:8000 (set ``PORT`` for another port)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from .serving import read_addresses, serve
 
 
 def main() -> None:
-    """No debugger, whatever the environment says."""
-    at = read_addresses()
+    """Serve the site, never with the debugger, whatever the environment says."""
+    addresses = read_addresses()
     app = create_app()
     app.debug = False
-    serve(app, at.port, f"The demo site is at {at.site} and {at.auth}")
+    serve(app, addresses.port, f"Demo site: {addresses.site} and {addresses.auth}")
 
 
 if __name__ == "__main__":

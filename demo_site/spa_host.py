@@ -1,6 +1,6 @@
-"""``python -m demo_site.spa_host``: a single-page app on a host of its own, http://app.demo.localhost:8001.
+"""``python -m demo_site.spa_host``: a single-page app on its own host, http://app.demo.localhost:8001.
 
-Files alone: no session, no database, no secret. Whose session it is, the page asks the session host.
+It serves files only, without a session, a database or a secret. The page asks the session host who is signed in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MODULE = files("flask_corbado_session") / "static" / "corbado-session.js"
 
 
 def create_app(addresses: Addresses) -> Flask:
-    """The page, its script, and a copy of corbado-session.js, as a bundler would put it there."""
+    """Create the app: the page, its script, and a copy of corbado-session.js, as a bundler would add it."""
     app = other_hosts.make_app("demo_site.spa_host", addresses, calls=[addresses.auth, addresses.orders])
     module = MODULE.read_bytes()
 
@@ -33,9 +33,9 @@ def create_app(addresses: Addresses) -> Flask:
 
 
 def main() -> None:
-    """Serve it, one port after the site's."""
-    at = read_addresses()
-    serve(create_app(at), at.port + 1, f"The single-page app on another host is at {at.app}")
+    """Serve it on the port after the site's."""
+    addresses = read_addresses()
+    serve(create_app(addresses), addresses.port + 1, f"Single-page app on another host: {addresses.app}")
 
 
 if __name__ == "__main__":

@@ -1,37 +1,37 @@
-// A single-page app on the session's own host. It calls its API with plain fetch and knows nothing of tokens: when the
-// short session is over, the server makes a new one in the very call that came without.
+// A single-page app on the session host. It calls its API with plain fetch and knows nothing about tokens: when the
+// short session has expired, the server serves the call and sends a new one with the response.
 
 import { timeLeft } from "./countdown.js";
 
 const API = "/spa/api/notes";
 const SHOWN_CALLS = 6;
 const find = (id) => document.getElementById(id);
-let until = 0; // when the short session ends, on the clock that nobody can set
+let until = 0; // when the short session expires, on the monotonic clock
 
-/** One call. Gives the answer's JSON, or null after showing what went wrong. */
-async function call(method, path, sent) {
+/** Call the API. Returns the JSON of the response, or null after showing the error. */
+async function call(method, path, data) {
   const headers = { Accept: "application/json" };
-  if (sent) headers["Content-Type"] = "application/json";
-  let answer;
+  if (data) headers["Content-Type"] = "application/json";
+  let response;
   try {
-    answer = await fetch(path, { method, headers, body: sent && JSON.stringify(sent) });
+    response = await fetch(path, { method, headers, body: data && JSON.stringify(data) });
   } catch {
-    return tell("The site does not answer. Nothing was changed; try again in a moment.");
+    return showError("The site is not responding. Nothing was changed. Try again in a moment.");
   }
-  log(`${method} ${path}`, answer.status);
-  if (answer.status === 401) return showNobody();
-  const got = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
-  if (!answer.ok) return tell(got.detail ?? `The site answered ${answer.status}.`);
-  tell("");
-  return { got, at: Date.parse(answer.headers.get("Date")) };
+  log(`${method} ${path}`, response.status);
+  if (response.status === 401) return showSignedOut();
+  const json = response.status === 204 ? {} : await response.json().catch(() => ({}));
+  if (!response.ok) return showError(json.detail ?? `The site responded with error ${response.status}.`);
+  showError("");
+  return { json, at: Date.parse(response.headers.get("Date")) };
 }
 
 async function showSession() {
   const answer = await call("GET", "/session");
   if (!answer) return null;
-  const { claims, expires_at } = answer.got;
+  const { claims, expires_at } = answer.json;
   until = performance.now() + Date.parse(expires_at) - answer.at;
-  find("who").textContent = claims.email;
+  find("user").textContent = claims.email;
   count();
   return answer;
 }
@@ -39,12 +39,12 @@ async function showSession() {
 async function showNotes() {
   const answer = await call("GET", API);
   if (!answer) return;
-  find("notes").replaceChildren(...answer.got.notes.map(item));
+  find("notes").replaceChildren(...answer.json.notes.map(item));
   find("add").hidden = false;
-  find("stranger").hidden = true;
+  find("signed-out").hidden = true;
 }
 
-/** The list's item for a note. */
+/** The list item of a note. */
 function item(note) {
   const element = find("note").content.cloneNode(true).firstElementChild;
   const [box, button] = [element.querySelector("input"), element.querySelector("button")];
@@ -60,38 +60,38 @@ function item(note) {
   return element;
 }
 
-/** A call that changes something. If it failed, what is so now is asked again. */
-async function change(method, path, sent) {
-  const answer = await call(method, path, sent);
+/** Make a call that changes something. If it fails, load the notes again and show the error. */
+async function change(method, path, data) {
+  const answer = await call(method, path, data);
   if (answer) {
     await showSession();
   } else {
-    const problem = find("problem").textContent;
+    const error = find("error").textContent;
     await showNotes();
-    tell(problem);
+    showError(error);
   }
   return answer;
 }
 
-function showNobody() {
+function showSignedOut() {
   until = 0;
-  find("who").textContent = "nobody";
+  find("user").textContent = "nobody";
   find("left").textContent = "none";
   find("notes").replaceChildren();
   find("add").hidden = true;
-  find("stranger").hidden = false;
+  find("signed-out").hidden = false;
   return null;
 }
 
-function tell(text) {
-  find("problem").textContent = text;
-  find("problem").hidden = !text;
+function showError(text) {
+  find("error").textContent = text;
+  find("error").hidden = !text;
   return null;
 }
 
-function log(what, status) {
+function log(call, status) {
   const [line, code] = [document.createElement("li"), document.createElement("code")];
-  code.textContent = what;
+  code.textContent = call;
   line.append(code, ` ${status}`);
   find("calls").prepend(line);
   while (find("calls").children.length > SHOWN_CALLS) find("calls").lastChild.remove();
@@ -106,7 +106,7 @@ find("add").addEventListener("submit", async (event) => {
   const text = find("text").value;
   find("text").value = "";
   const answer = await change("POST", API, { text });
-  if (answer) find("notes").append(item(answer.got));
+  if (answer) find("notes").append(item(answer.json));
   else find("text").value ||= text;
 });
 if (await showSession()) await showNotes();

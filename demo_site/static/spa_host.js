@@ -1,5 +1,5 @@
-// A single-page app on another host than the session's. corbado-session.js gets the short token, keeps it in memory,
-// renews it, and adds it to the calls of the orders service; here is only what the page shows.
+// A single-page app on another host than the session host. corbado-session.js gets the short token, keeps it in memory,
+// refreshes it and adds it to calls of the orders service. This file only shows the page.
 
 import { createSession, SessionUnavailable } from "/corbado-session.js";
 import { timeLeft } from "./countdown.js";
@@ -7,51 +7,51 @@ import { timeLeft } from "./countdown.js";
 const find = (id) => document.getElementById(id);
 const { session: url, orders: service } = find("app").dataset;
 const session = createSession({ url, api: [service] });
-const SLOW = 4000; // ms after which the page says that the session host keeps it waiting
+const SLOW = 4000; // ms after which the page says that it is still waiting for the session host
 
 let calls = 0;
-let answered = 0; // the latest of the calls that the orders on the page are from
+let shownCall = 0; // the call that the orders on the page come from
 
-/** Call the orders service, and show the orders it answers with. */
-async function order(method, sent) {
+/** Call the orders service, and show the orders in its response. */
+async function order(method, data) {
   const call = ++calls;
   const headers = { Accept: "application/json" };
-  if (sent) headers["Content-Type"] = "application/json";
+  if (data) headers["Content-Type"] = "application/json";
   try {
-    const answer = await session.fetch(`${service}/orders`, { method, headers, body: sent && JSON.stringify(sent) });
-    if (answer.status === 401 && !session.current) return; // which `show` has been told
-    const got = await answer.json();
-    if (!answer.ok) return tell(got.detail);
-    tell("");
-    if (call < answered) return; // it was overtaken, so these are orders of before
-    answered = call;
-    showOrders(got.orders);
+    const response = await session.fetch(`${service}/orders`, { method, headers, body: data && JSON.stringify(data) });
+    if (response.status === 401 && !session.current) return; // `show` was called for it already
+    const json = await response.json();
+    if (!response.ok) return showError(json.detail);
+    showError("");
+    if (call < shownCall) return; // a later call has returned already, so these orders are outdated
+    shownCall = call;
+    showOrders(json.orders);
   } catch (error) {
-    const who = error instanceof SessionUnavailable ? "session host" : "orders service";
-    tell(`The ${who} does not answer. Try again in a moment.`);
+    const server = error instanceof SessionUnavailable ? "session host" : "orders service";
+    showError(`The ${server} is not responding. Try again in a moment.`);
   }
 }
 
 function showOrders(orders) {
   const items = orders.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
   find("orders").replaceChildren(...items);
-  find("none").hidden = items.length > 0;
+  find("no-orders").hidden = items.length > 0;
 }
 
-let shown; // whose orders are on the page
+let shownUser; // the user whose orders are on the page
 
-/** Who is signed in now, or nobody; called for each new token too. */
+/** Show who is signed in, or that nobody is. Also called for each new token. */
 function show(current) {
-  find("asking").hidden = true;
-  find("member").hidden = find("sign-out").hidden = !current;
-  find("stranger").hidden = Boolean(current);
-  find("who").textContent = current ? current.claims.email : "nobody";
+  find("loading").hidden = true;
+  find("signed-in").hidden = find("sign-out").hidden = !current;
+  find("signed-out").hidden = Boolean(current);
+  find("user").textContent = current ? current.claims.email : "nobody";
   count();
-  if (current?.user_id === shown) return;
-  shown = current?.user_id;
-  answered = ++calls; // what is under way is another user's
+  if (current?.user_id === shownUser) return;
+  shownUser = current?.user_id;
+  shownCall = ++calls; // open calls belong to another user
   showOrders([]);
-  tell("");
+  showError("");
   if (current) order("GET");
 }
 
@@ -62,9 +62,9 @@ function count() {
   find("storage").textContent = localStorage.length + sessionStorage.length ? "something" : "nothing";
 }
 
-function tell(text) {
-  find("problem").textContent = text;
-  find("problem").hidden = !text;
+function showError(text) {
+  find("error").textContent = text;
+  find("error").hidden = !text;
 }
 
 for (const button of document.querySelectorAll("[data-item]")) {
@@ -72,14 +72,14 @@ for (const button of document.querySelectorAll("[data-item]")) {
 }
 find("sign-out").addEventListener("click", () =>
   session.signOut().catch(({ code }) =>
-    tell(
+    showError(
       code === "logout_incomplete"
-        ? "You are signed out in this browser only: the session host could not note it down."
-        : "The session host does not answer. You are still signed in; try again in a moment.",
+        ? "You are signed out in this browser only. The session host could not end the session."
+        : "The session host is not responding. You are still signed in. Try again in a moment.",
     ),
   ),
 );
-const waiting = setTimeout(() => tell("The session host does not answer yet. It is asked again."), SLOW);
+const waiting = setTimeout(() => showError("The session host is not responding yet. Trying again…"), SLOW);
 session.onChange(show);
 show(await session.start());
 clearTimeout(waiting);

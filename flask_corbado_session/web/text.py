@@ -1,4 +1,4 @@
-"""Times, places and texts for the pages of the extension, each through the app's ``gettext`` where it has one."""
+"""Times, places and texts for the extension's pages, translated by the app's ``gettext`` if it has one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("flask_corbado_session")
 
 
 def N_(message: str) -> str:
-    """Mark a text for whoever extracts messages (``pybabel extract`` knows the name)."""
+    """Mark a text for extraction (``pybabel extract`` knows this name)."""
     return message
 
 
@@ -48,20 +48,20 @@ _METHODS = {
     "mfa": N_("two factors"),
     "fed": N_("another provider"),
 }
-"""RFC 8176, as people say it."""
+"""Names of the methods of RFC 8176."""
 _REASONS = {
-    "signed_out": N_("Signed out there"),
-    "revoked": N_("Ended from another device"),
-    "operator": N_("Ended by an operator"),
-    "reuse": N_("Ended, because a copy of it was used"),
-    "superseded": N_("Replaced by a newer sign-in there"),
-    "user_disabled": N_("Ended with the account"),
-    "limit": N_("Ended, because there were too many"),
+    "signed_out": N_("Signed out on that device"),
+    "revoked": N_("Signed out from another device"),
+    "operator": N_("Signed out by an operator"),
+    "reuse": N_("Ended because a copy of it was used"),
+    "superseded": N_("Replaced by a newer sign-in"),
+    "user_disabled": N_("Ended because the account was disabled"),
+    "limit": N_("Ended because there were too many sessions"),
 }
 
 
 def add_to(templates: Environment) -> None:
-    """Give an app's templates what is in this module."""
+    """Add the functions of this module to an app's templates."""
     templates.globals["corbado_session_text"] = text
     templates.filters.update(
         corbado_session_ago=ago,
@@ -75,12 +75,14 @@ def add_to(templates: Environment) -> None:
 
 
 def text(message: str, **values: Any) -> str:
-    """A text of our pages, through the app's ``gettext`` where its templates have one (Flask-Babel), its ``%(name)s``
-    filled in. A value that is markup makes it markup; the message itself then counts as text."""
+    """Translate a text with the ``gettext`` of the app's templates (Flask-Babel), if any, and fill in ``%(name)s``.
+
+    If a value is markup, so is the result; the message itself is then escaped.
+    """
     templates = current_app.jinja_env
     gettext = templates.globals.get("gettext")
     if callable(gettext) and getattr(templates, "newstyle_gettext", False):
-        # Jinja's new style wants a template's context, and fills in by itself, even where nothing is to be filled in
+        # Jinja's new style needs a template context, and fills in values even where there are none
         context = TemplateContext(templates, {}, None, {})
         return cast(str, context.call(gettext, message if values else message.replace("%", "%%"), **values))
     translated = str(gettext(message)) if callable(gettext) else message
@@ -92,7 +94,7 @@ def text(message: str, **values: Any) -> str:
 
 
 def ago(at: datetime) -> str:
-    """ "3 minutes ago"; "just now" within ten seconds, and for a clock that is ahead."""
+    """ "3 minutes ago"; "just now" for less than ten seconds, and for times in the future."""
     amount = int((app_state().clock.now() - at).total_seconds())
     if amount < 10:
         return text(N_("just now"))
@@ -107,8 +109,10 @@ def _counted(amount: int, one: str, many: str) -> str:
     return text(one) if amount == 1 else text(many, count=amount)
 
 
-def day(at: datetime) -> str:
-    """ "5 January 2026", in UTC."""
+def day(at: datetime, near: datetime | None = None) -> str:
+    """ "5 January 2026", in UTC; "5 January" if ``near`` is in the same year."""
+    if near is not None and at.year == near.year:
+        return text(N_("%(day)s %(month)s"), day=at.day, month=text(_MONTHS[at.month - 1]))
     return text(N_("%(day)s %(month)s %(year)s"), day=at.day, month=text(_MONTHS[at.month - 1]), year=at.year)
 
 
@@ -118,13 +122,13 @@ def moment(at: datetime) -> str:
 
 
 def label(user_agent: str | None) -> str:
-    """ "Safari on iPhone". About a millisecond, so for single ones only: a device has its label in its row."""
+    """ "Safari on iPhone". Takes about a millisecond; the label of a device is stored in its row."""
     return describe(user_agent).label
 
 
 def methods(amr: Sequence[str]) -> str:
-    """How somebody signed in (RFC 8176), in words; a method we do not know as it is."""
-    words = list(dict.fromkeys(text(_METHODS[each]) if each in _METHODS else each for each in amr))
+    """How somebody signed in (RFC 8176), in words; unknown methods are shown as they are."""
+    words = list(dict.fromkeys(text(_METHODS[method]) if method in _METHODS else method for method in amr))
     *others, last = words or [""]
     return text(N_("%(these)s and %(this)s"), these=", ".join(others), this=last) if others else last
 
@@ -135,7 +139,7 @@ def reason(end_reason: str | None) -> str:
 
 
 def place(ip: str | None) -> str | None:
-    """Where an address is, as ``sessions.ip_locator`` says; None without one, and when it fails."""
+    """The approximate location of an IP address from ``sessions.ip_locator``; None without one, or if it fails."""
     locate = app_state().hooks.ip_locator
     if locate is None or not ip:
         return None

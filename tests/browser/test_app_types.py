@@ -18,7 +18,7 @@ from demo_site.addresses import Addresses
 from tests.support.person import Person
 from tests.support.whole_demo import Secret, running
 
-MEMBER = "#member:not([hidden])"
+MEMBER = "#signed-in:not([hidden])"
 NewContext = Callable[..., BrowserContext]
 
 
@@ -72,14 +72,14 @@ def open_notes(person: Person) -> Page:
 
 
 def add_note(page: Page, text: str) -> None:
-    page.get_by_label("A new note").fill(text)
+    page.get_by_label("New note").fill(text)
     page.keyboard.press("Enter")
     page.get_by_role("checkbox", name=text).wait_for()
 
 
 def test_the_same_host_app_says_who_is_there_and_until_when(ada: Person) -> None:
     page = open_notes(ada)
-    assert page.locator("#who").inner_text().startswith("ada-")
+    assert page.locator("#user").inner_text().startswith("ada-")
     assert page.locator("#left").inner_text().startswith("14 min")
 
 
@@ -108,11 +108,11 @@ def test_the_same_host_app_has_no_session_code_and_no_token(ada: Person) -> None
 
 
 def test_when_the_session_is_ended_elsewhere_the_same_host_app_offers_the_way_back(ada: Person) -> None:
-    page, email = open_notes(ada), open_notes(ada).locator("#who").inner_text()
+    page, email = open_notes(ada), open_notes(ada).locator("#user").inner_text()
     elsewhere = Person(ada.context, ada.origin)
     elsewhere.open("/dashboard")
     elsewhere.press("Sign out")
-    page.get_by_label("A new note").fill("too late")
+    page.get_by_label("New note").fill("too late")
     page.keyboard.press("Enter")
     page.get_by_role("main").get_by_role("link", name="Sign in").click()
     ada.sign_in(email)
@@ -123,11 +123,11 @@ def test_when_the_session_is_ended_elsewhere_the_same_host_app_offers_the_way_ba
 def test_the_same_host_app_says_that_the_site_does_not_answer_and_keeps_the_text(ada: Person) -> None:
     page = open_notes(ada)
     ada.context.set_offline(True)
-    page.get_by_label("A new note").fill("Buy bread")
+    page.get_by_label("New note").fill("Buy bread")
     page.keyboard.press("Enter")
-    page.get_by_role("alert").get_by_text("The site does not answer.").wait_for()
+    page.get_by_role("alert").get_by_text("The site is not responding.").wait_for()
     ada.context.set_offline(False)
-    assert page.get_by_label("A new note").input_value() == "Buy bread"
+    assert page.get_by_label("New note").input_value() == "Buy bread"
 
 
 # ---- other host
@@ -178,7 +178,7 @@ def test_the_other_host_signs_in_by_the_session_host_and_is_back(
     requests.clear()
     page = sign_in_from_the_app(person, demo, email)
     assert page.url == f"{demo.app}/"
-    assert page.locator("#who").inner_text() == email
+    assert page.locator("#user").inner_text() == email
     order(page, "Coffee")
     order(page, "Cake")
     assert page.locator("#orders li").all_inner_texts() == ["A piece of cake", "Coffee"]
@@ -212,7 +212,7 @@ def test_a_revoked_device_is_out_of_the_service_within_two_seconds(
     ada: Person, demo: Addresses, new_context: NewContext
 ) -> None:
     page = open_app(ada, demo)
-    email, token = page.locator("#who").inner_text(), token_of(page)
+    email, token = page.locator("#user").inner_text(), token_of(page)
     assert status_at_the_service(demo, token) == 200
     phone = Person(new_context(), demo.auth).sign_in(email)
     revoke = "fetch('/session/revoke-others', { method: 'POST' }).then(({ status }) => status)"
@@ -222,7 +222,7 @@ def test_a_revoked_device_is_out_of_the_service_within_two_seconds(
         assert served_at - revoked_at < 2
         served_at = time.monotonic()
     page.get_by_role("button", name="Coffee").click()
-    page.get_by_text("Nobody is signed in.").wait_for()
+    page.get_by_text("You are not signed in.").wait_for()
     assert page.locator("#orders li").count() == 0
 
 
@@ -232,10 +232,10 @@ def test_signing_out_on_the_other_host_ends_the_session_in_every_tab(ada: Person
     second.locator(MEMBER).wait_for()
     page.get_by_role("button", name="Sign out").click()
     for tab in (page, second):
-        tab.get_by_text("Nobody is signed in.").wait_for()
+        tab.get_by_text("You are not signed in.").wait_for()
         assert tab.locator("#memory").inner_text() == "nothing"
     page.reload()
-    page.get_by_text("Nobody is signed in.").wait_for()
+    page.get_by_text("You are not signed in.").wait_for()
     assert not ada.reaches("/dashboard")
 
 
@@ -265,7 +265,7 @@ def test_with_the_session_host_away_the_app_says_so_and_signs_nobody_out(ada: Pe
     page = open_app(ada, demo)
     ada.context.set_offline(True)
     page.get_by_role("button", name="Coffee").click()
-    page.get_by_role("alert").get_by_text("The orders service does not answer.").wait_for()
+    page.get_by_role("alert").get_by_text("The orders service is not responding.").wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("alert").get_by_text("You are still signed in").wait_for()
     ada.context.set_offline(False)
@@ -277,14 +277,14 @@ def test_with_the_session_host_away_the_app_says_so_and_signs_nobody_out(ada: Pe
 def test_a_page_of_a_foreign_origin_gets_nothing(ada: Person, demo: Addresses, host: str) -> None:
     token, page = token_of(open_app(ada, demo)), ada.page
     page.goto(f"http://{host}:{demo.port + 1}/")
-    page.get_by_role("alert").get_by_text("The session host does not answer yet.").wait_for()
+    page.get_by_role("alert").get_by_text("The session host is not responding yet.").wait_for()
     assert "token" not in page.locator("#memory").inner_text()
     for path in ("", "/refresh", "/logout"):
         tried = "url => fetch(url, { method: 'POST', credentials: 'include' }).catch(({ name }) => name)"
         assert page.evaluate(tried, f"{demo.auth}/session{path}") == "TypeError"
     with_token = "([url, token]) => fetch(url, { headers: { Authorization: 'Bearer ' + token } }).catch((e) => e.name)"
     assert page.evaluate(with_token, [f"{demo.orders}/orders", token]) == "TypeError"
-    assert open_app(ada, demo).locator("#who").inner_text().startswith("ada-")  # nobody was signed out by it
+    assert open_app(ada, demo).locator("#user").inner_text().startswith("ada-")  # nobody was signed out by it
 
 
 # ---- the service, and a cookie shared by all
@@ -294,7 +294,7 @@ def test_the_service_alone_shows_a_page_and_takes_no_cookie(ada: Person, demo: A
     ada.page.goto(f"{demo.orders}/")
     ada.page.get_by_role("heading", name="Orders service").wait_for()
     with ada.page.expect_navigation() as navigation:
-        ada.page.get_by_role("link", name="you see here").click()
+        ada.page.get_by_role("link", name="Error 401").click()
     assert navigation.value.status == 401
 
 
@@ -335,7 +335,7 @@ def test_axe_finds_nothing(ada: Person, demo: Addresses, scheme: Any) -> None:
     ada.context.clear_cookies()
     for address in (f"{demo.auth}/spa", f"{demo.app}/"):
         page.goto(address)
-        page.get_by_text("Nobody is signed in.").wait_for()
+        page.get_by_text("You are not signed in.").wait_for()
         findings += axe_findings(page)
     assert findings == []
 

@@ -132,9 +132,9 @@ def test_the_devices_page_is_sound_while_it_asks(watched: Watched, known: bool) 
     ("path", "known", "button"),
     [
         ("/sign-in", False, "Sign in"),
-        ("/sign-up", False, "Create the account"),
-        ("/account/password", True, "Change it"),
-        ("/account/confirm", True, "It is me"),
+        ("/sign-up", False, "Create account"),
+        ("/account/password", True, "Change password"),
+        ("/account/confirm", True, "Confirm"),
     ],
 )
 def test_a_form_that_says_what_is_wrong_is_sound(watched: Watched, path: str, known: bool, button: str) -> None:

@@ -257,4 +257,4 @@ def test_a_link_on_a_foreign_page_finds_them_signed_in(victim: Victim, foreign: 
     foreign.page = f"{EMPTY}<a href='{victim.here.origin}/dashboard'>See</a>"
     victim.here.page.goto(foreign.url(OTHER_SITE))
     victim.here.page.get_by_text("See").click()
-    victim.here.page.get_by_role("heading", name="Welcome back").wait_for()
+    victim.here.page.get_by_role("heading", name="Welcome", exact=True).wait_for()

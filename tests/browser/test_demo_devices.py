@@ -79,7 +79,9 @@ def test_a_revoked_device_is_out_within_a_second_in_the_other_process(laptop: Pe
     assert phone.at == "/sign-in?next=/dashboard"
     assert laptop.devices() == ["Chrome on Linux This device"]
     ended = " ".join((laptop.page.locator(".corbado-history li").text_content() or "").split())
-    assert ended.startswith("Ended from another device, just now Safari on iPhone · signed in just now with password")
+    assert ended.startswith(
+        "Signed out from another device, just now Safari on iPhone · signed in just now with password"
+    )
 
 
 def test_a_revoked_browser_keeps_its_cookies_and_may_sign_in_again(laptop: Person, phone: Person, email: str) -> None:
@@ -108,7 +110,7 @@ def test_a_new_password_signs_out_everywhere_else(laptop: Person, phone: Person)
     laptop.open("/account/password")
     laptop.page.get_by_label("Current password").fill(PASSWORD)
     laptop.page.get_by_label("New password").fill("quite another one")
-    laptop.press("Change it")
+    laptop.press("Change password")
     assert seconds_until_out(phone) <= PATIENCE
     assert laptop.reaches("/dashboard")
 
@@ -127,7 +129,7 @@ def test_one_of_two_sessions_on_a_device_ends_alone(laptop: Person, phone: Perso
     phone.sign_in(email)
     laptop.devices()
     assert laptop.device("Safari on iPhone").get_by_text("2 sessions").is_visible()
-    laptop.end("End this session on Safari on iPhone", which=1)  # the older one
+    laptop.end("Sign out of this session on Safari on iPhone", which=1)  # the older one
     assert laptop.device("Safari on iPhone").get_by_text("1 session").is_visible()
     assert phone.reaches("/dashboard")
 

@@ -98,7 +98,7 @@ def test_a_form_sent_when_the_short_session_ran_out_does_what_it_says(ada: Perso
 
 def test_a_second_browser_is_listed_and_revoked(ada: Person, new_context: CreateContextCallback, origin: str) -> None:
     ada.open("/account")
-    email = ada.facts()["Your app's email"]
+    email = ada.facts()["App claim email"]
     phone = Person(new_context(user_agent=IPHONE), origin).sign_in(email)
     assert phone.at == "/dashboard"
     assert "Safari on iPhone" in ada.devices()

@@ -18,7 +18,7 @@ from tests.support.person import IPHONE, PASSWORD, Person, served_by_one_request
 QUARTER = 15 * 60
 """Seconds a short session lasts, without settings."""
 KEEPS_NO_PAGES = "--disable-back-forward-cache"
-NO_STATEMENT = "This request cost no statement: your short session answered alone."
+NO_QUERY = "No database query: the short session was enough."
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,7 @@ def test_signing_up_signs_in_and_the_password_works_later(stranger: Person) -> N
     email = f"new-{uuid4()}@example.com"
     stranger.sign_up(email)
     assert (stranger.at, stranger.sees(email)) == ("/dashboard", True)
+    assert stranger.page.get_by_role("heading", level=1).inner_text() == "Welcome"
     stranger.press("Sign out")
     stranger.sign_in(email)
     assert (stranger.at, stranger.sees("Welcome back")) == ("/dashboard", True)
@@ -84,7 +85,7 @@ def test_a_taken_address_is_said_at_its_field(stranger: Person) -> None:
     field = stranger.page.get_by_label("Email")
     assert field.get_attribute("aria-invalid") == "true"
     described_by = stranger.page.locator(f"#{field.get_attribute('aria-describedby')}")
-    assert described_by.inner_text() == "There is an account with this address already."
+    assert described_by.inner_text() == "There is already an account with this address."
 
 
 def test_the_browser_itself_holds_back_what_will_not_do(stranger: Person) -> None:
@@ -93,7 +94,7 @@ def test_the_browser_itself_holds_back_what_will_not_do(stranger: Person) -> Non
     stranger.page.get_by_label("Password").fill("short")
     sent: list[str] = []
     stranger.page.on("request", lambda request: sent.append(request.method))
-    stranger.page.get_by_role("button", name="Create the account").click()
+    stranger.page.get_by_role("button", name="Create account").click()
     assert stranger.page.locator(":invalid:not(form)").count() == 2
     assert sent == []
 
@@ -103,10 +104,10 @@ def test_the_browser_itself_holds_back_what_will_not_do(stranger: Person) -> Non
 
 def test_the_short_session_answers_without_the_database(ada: Person) -> None:
     ada.open("/dashboard")
-    assert ada.sees(NO_STATEMENT)
+    assert ada.sees(NO_QUERY)
     ada.open("/account")
-    assert ada.facts()["This one, to know who you are"] == "no statements"
-    assert ada.facts()["The one before, GET /dashboard"] == "no statements"
+    assert ada.facts()["This request, to identify you"] == "no queries"
+    assert ada.facts()["Previous request, GET /dashboard"] == "no queries"
 
 
 def test_a_short_session_that_ran_out_is_replaced_in_the_request_that_came(ada: Person) -> None:
@@ -115,13 +116,13 @@ def test_a_short_session_that_ran_out_is_replaced_in_the_request_that_came(ada: 
     assert served_by_one_request(ada.open("/account"))
     after = ada.cookies()
     assert {name for name in after if before[name].print != after[name].print} == {"short_session", "long_session"}
-    assert ada.facts()["This one, to know who you are"] == "2 statements"
-    rotation, user = ada.page.locator(".statements li").all_text_contents()[:2]
+    assert ada.facts()["This request, to identify you"] == "2 queries"
+    rotation, user = ada.page.locator(".queries li").all_text_contents()[:2]
     assert rotation.startswith("UPDATE corbado_session SET")
     assert user.startswith("SELECT … FROM demo_user ")
     ada.open("/")  # which asks for the sessions ended meanwhile
     ada.open("/dashboard")
-    assert (ada.sees(NO_STATEMENT), ada.cookies() == after) == (True, True)
+    assert (ada.sees(NO_QUERY), ada.cookies() == after) == (True, True)
 
 
 def test_a_short_session_the_browser_forgot_is_replaced_too(ada: Person) -> None:
@@ -148,13 +149,13 @@ def test_a_form_sent_when_the_short_session_ran_out_does_what_it_says(ada: Perso
 
 def test_a_new_password_sent_when_the_short_session_ran_out_is_the_password(ada: Person) -> None:
     ada.open("/account")
-    email = ada.facts()["Your app's email"]
+    email = ada.facts()["App claim email"]
     ada.open("/account/password")
     ada.page.get_by_label("Current password").fill(PASSWORD)
     ada.page.get_by_label("New password").fill("quite another one")
     ada.lose_short_session()
-    ada.press("Change it")
-    assert ada.page.get_by_role("status").inner_text().strip() == "Your password is changed."
+    ada.press("Change password")
+    assert ada.page.get_by_role("status").inner_text().strip() == "Your password has been changed."
     ada.press("Sign out")
     ada.sign_in(email, "quite another one")
     assert ada.at == "/dashboard"
@@ -216,7 +217,7 @@ def _title(person: Person) -> str:
 
 def test_signing_out_leads_home_and_takes_the_session_along(ada: Person) -> None:
     ada.press("Sign out")
-    assert ada.at == "/?notice=signed-out"
+    assert ada.at == "/?message=signed-out"
     assert ada.page.get_by_role("status").inner_text().strip() == "You are signed out."
     assert list(ada.cookies()) == ["device"]
     assert not ada.reaches("/dashboard")
@@ -270,6 +271,6 @@ def test_signing_in_and_ending_a_session_need_no_mouse(
 
 def test_the_first_tab_stop_leads_past_the_navigation(ada: Person) -> None:
     ada.open("/account")
-    tab_to(ada.page, ada.page.get_by_role("link", name="Skip to the content"), limit=1)
+    tab_to(ada.page, ada.page.get_by_role("link", name="Skip to main content"), limit=1)
     ada.page.keyboard.press("Enter")
     tab_to(ada.page, ada.page.get_by_role("main").locator("summary, a").first, limit=1)

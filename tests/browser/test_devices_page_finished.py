@@ -49,11 +49,11 @@ def phone(new_context: CreateContextCallback, site: Server, laptop: Person, emai
     return Person(new_context(user_agent=IPHONE, java_script_enabled=False), site.origin()).come(email, "/sign-in")
 
 
-def told(person: Person) -> Locator:
+def notices(person: Person) -> Locator:
     """The notices on the dashboard, loaded anew a second later."""
     person.pass_time(1)
     person.open("/dashboard")
-    return person.page.locator(".told")
+    return person.page.locator(".notice")
 
 
 # ---- a question before anything ends
@@ -119,13 +119,13 @@ def test_a_form_that_was_interrupted_is_sent_after_all(laptop: Person, phone: Pe
     laptop.page.get_by_label("Current password").fill(PASSWORD)
     laptop.page.get_by_label("New password").fill("quite another one")
     laptop.pass_time(6 * MINUTE)
-    laptop.press("Change it")
+    laptop.press("Change password")
     assert laptop.at == "/account/confirm?next=/session/resume"
-    laptop.page.get_by_label("Password of").fill(PASSWORD)
-    laptop.press("It is me")
+    laptop.page.get_by_label("Password for").fill(PASSWORD)
+    laptop.press("Confirm")
     assert laptop.at == "/session/resume"
-    laptop.press("Go on")
-    assert laptop.page.get_by_role("status").inner_text().strip() == "Your password is changed."
+    laptop.press("Continue")
+    assert laptop.page.get_by_role("status").inner_text().strip() == "Your password has been changed."
     assert not phone.reaches("/dashboard")
     phone.sign_in(email, "quite another one")
     assert phone.at.startswith("/dashboard")
@@ -135,12 +135,12 @@ def test_ending_a_device_after_a_while_asks_first_and_is_done(laptop: Person, ph
     laptop.pass_time(16 * MINUTE)
     laptop.devices()
     laptop.end("Sign out Safari on iPhone")
-    laptop.page.get_by_label("Password of").fill("not hers")
-    assert laptop.press("It is me").status == 422
+    laptop.page.get_by_label("Password for").fill("not hers")
+    assert laptop.press("Confirm").status == 422
     assert laptop.page.get_by_text("This is not your password.").is_visible()
-    laptop.page.get_by_label("Password of").fill(PASSWORD)
-    laptop.press("It is me")
-    laptop.press("Go on")
+    laptop.page.get_by_label("Password for").fill(PASSWORD)
+    laptop.press("Confirm")
+    laptop.press("Continue")
     assert laptop.at == "/session/devices"
     assert laptop.device("Safari on iPhone").count() == 0
     assert not phone.reaches("/dashboard")
@@ -151,7 +151,7 @@ def test_a_form_waits_for_nobody_else(laptop: Person) -> None:
     laptop.page.get_by_label("Current password").fill(PASSWORD)
     laptop.page.get_by_label("New password").fill("quite another one")
     laptop.pass_time(6 * MINUTE)
-    laptop.press("Change it")
+    laptop.press("Change password")
     laptop.come(f"somebody-else-{uuid4()}@example.com")
     assert laptop.open("/session/resume").status == 404
 
@@ -161,15 +161,15 @@ def test_a_form_waits_for_nobody_else(laptop: Person) -> None:
 
 @pytest.mark.usefixtures("phone")
 def test_a_new_device_is_told_to_the_other_one_until_it_is_answered(laptop: Person) -> None:
-    notice = told(laptop)
+    notice = notices(laptop)
     assert "Safari on iPhone at 127.0.0.1, " in " ".join(notice.inner_text().split())
     laptop.press("Yes, it was me")
-    assert (laptop.at, notice.count(), told(laptop).count()) == ("/dashboard", 0, 0)
+    assert (laptop.at, notice.count(), notices(laptop).count()) == ("/dashboard", 0, 0)
 
 
 def test_a_device_that_was_not_the_person_is_signed_out_from_the_notice(laptop: Person, phone: Person) -> None:
-    assert told(phone).count() == 0
-    assert told(laptop).count() == 1
+    assert notices(phone).count() == 0
+    assert notices(laptop).count() == 1
     laptop.press("No, sign it out")
     assert "change your password now" in laptop.page.get_by_role("status").inner_text()
     assert not phone.reaches("/dashboard")
@@ -185,9 +185,9 @@ def test_the_link_of_the_mail_works_for_whoever_reads_it_and_is_told_to_nobody(
     reader.page.on("request", lambda request: sent.append(request.all_headers()))
     reader.open(path)
     assert phone.reaches("/dashboard")
-    reader.press("This wasn\u2019t me: end its sessions")
+    reader.press("This wasn\u2019t me: sign it out")
     assert reader.page.get_by_role("heading", name="Signed out").is_visible()
-    reader.page.get_by_role("link", name="To the start page").click()
+    reader.page.get_by_role("link", name="Go to the start page").click()
     assert len(sent) > 4
     told_of = [headers for headers in sent if path in headers.get("referer", "")]
     assert told_of == []
@@ -212,9 +212,9 @@ def stolen(laptop: Person, phone: Person, new_context: CreateContextCallback) ->
 def test_a_theft_is_told_at_the_next_sign_in_with_what_to_do(stolen: Person, email: str) -> None:
     assert not stolen.reaches("/dashboard")
     stolen.sign_in(email)
-    notice = told(stolen).first
+    notice = notices(stolen).first
     assert "A copy of one of your sessions was used" in notice.inner_text()
-    assert notice.get_by_role("button", name="Change the password").is_visible()
+    assert notice.get_by_role("button", name="Change your password").is_visible()
     stolen.devices()
     alert = stolen.page.get_by_role("region", name="A copy of one of your sessions was used")
     assert alert.get_by_role("listitem").first.inner_text() == "Safari on iPhone, 127.0.0.1"

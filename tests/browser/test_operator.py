@@ -10,13 +10,13 @@ import html5lib
 import pytest
 from playwright.sync_api import Browser, BrowserContext, StorageState
 
-from demo_site.models import PREPARED
+from demo_site.models import DEMO_ACCOUNTS
 from tests.browser.conftest import Serve
 from tests.browser.test_demo_accessibility import Watched
 from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, Person
 
-OPERATOR = PREPARED[1]
+OPERATOR = DEMO_ACCOUNTS[1]
 PAGES = ["/", "/users", "/devices", "/sessions", "/actions", "/sessions?q=user:{user}", "/sessions?q=ip:192.0.2.99"]
 ASKING = ["/revoke?user={user}", "/revoke?before=2030-01-01"]
 NAME = "<b>The_telephone_of_somebody_who_likes_long_names_and_underscores</b>"

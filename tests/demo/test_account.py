@@ -1,4 +1,4 @@
-"""Dashboard, account, password, and what requests cost."""
+"""Dashboard, account, password, and the database queries of requests."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
 
-from demo_site.cost import Cost, Latest, time_left
+from demo_site.durations import time_left
 from demo_site.extensions import db
 from demo_site.models import find_by_email
+from demo_site.query_log import LoggedRequest, RecentRequests
 from tests.demo.conftest import CREDENTIALS, PAGE, MakeApp, sign_in
 
 CHANGE = {"current_password": CREDENTIALS["password"], "new_password": "another sound one"}
@@ -32,32 +33,32 @@ def unhurried(make_app: MakeApp) -> FlaskClient:
     return client
 
 
-# ---- what requests cost
+# ---- database queries
 
 
 def test_the_dashboard_costs_no_statement(unhurried: FlaskClient) -> None:
-    assert "This request cost <strong>no statement</strong>" in unhurried.get("/dashboard").text
-    assert facts(unhurried.get("/account").text)["The one before, GET /dashboard"] == "no statements"
+    assert "<strong>No database query:</strong> the short session was enough." in unhurried.get("/dashboard").text
+    assert facts(unhurried.get("/account").text)["Previous request, GET /dashboard"] == "no queries"
 
 
 def test_a_refresh_costs_its_statements_once(unhurried: FlaskClient) -> None:
     unhurried.delete_cookie("cbo_short_session")
-    assert "no statement" not in unhurried.get("/dashboard").text
-    assert "no statement" in unhurried.get("/dashboard").text
+    assert "No database query:" not in unhurried.get("/dashboard").text
+    assert "No database query:" in unhurried.get("/dashboard").text
 
 
 def test_the_account_page_tells_its_own_cost_and_that_of_the_request_before(unhurried: FlaskClient) -> None:
     unhurried.get("/")
     shown = facts(unhurried.get("/account").text)
-    assert shown["This one, to know who you are"] == "no statements"
-    assert shown["This one, to show your long session"] == "1 statement"
-    assert shown["The one before, GET /"] == "no statements"
+    assert shown["This request, to identify you"] == "no queries"
+    assert shown["This request, to show your long session"] == "1 query"
+    assert shown["Previous request, GET /"] == "no queries"
 
 
 def test_the_statements_are_shown_without_values(signed_in: FlaskClient) -> None:
     signed_in.get("/account")
     page = BeautifulSoup(signed_in.get("/account").text, "html5lib")
-    statements = [tag.get_text() for tag in page.select(".statements code")]
+    statements = [tag.get_text() for tag in page.select(".queries code")]
     assert any("FROM corbado_session" in statement for statement in statements)
     assert not any(CREDENTIALS["email"] in statement for statement in statements)
 
@@ -66,15 +67,15 @@ def test_nobody_sees_the_cost_of_another_session(app: Flask, signed_in: FlaskCli
     other = sign_in(app.test_client())
     signed_in.get("/account/password")
     other.get("/dashboard")
-    assert "The one before, GET /account/password" in facts(signed_in.get("/account").text)
+    assert "Previous request, GET /account/password" in facts(signed_in.get("/account").text)
 
 
 def test_only_the_busiest_sessions_are_remembered() -> None:
-    latest = Latest()
+    recent = RecentRequests()
     for number in range(1001):
-        latest.keep(number, Cost("GET", "/", ()))
-    assert latest.get(0) is None
-    assert latest.get(1) is not None
+        recent.keep(number, LoggedRequest("GET", "/", ()))
+    assert recent.get(0) is None
+    assert recent.get(1) is not None
 
 
 # ---- lifetimes
@@ -83,8 +84,8 @@ def test_only_the_busiest_sessions_are_remembered() -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (-3, "over"),
-        (0.4, "over"),
+        (-3, "expired"),
+        (0.4, "expired"),
         (59.9, "59 s"),
         (872, "14 min 32 s"),
         (3600, "1 h 0 min"),
@@ -108,7 +109,7 @@ def test_the_claims_stand_on_the_account_page(signed_in: FlaskClient) -> None:
     shown = facts(signed_in.get("/account").text)
     who = signed_in.get("/session").get_json()
     assert shown["Long session sid"] == who["session_id"]
-    assert shown["Your app's email"] == CREDENTIALS["email"]
+    assert shown["App claim email"] == CREDENTIALS["email"]
 
 
 # ---- the password
@@ -116,7 +117,7 @@ def test_the_claims_stand_on_the_account_page(signed_in: FlaskClient) -> None:
 
 def test_a_new_password_replaces_the_old_one(app: Flask, signed_in: FlaskClient) -> None:
     answer = signed_in.post("/account/password", data=CHANGE, follow_redirects=True)
-    assert "Your password is changed." in answer.text
+    assert "Your password has been changed." in answer.text
     assert app.test_client().post("/sign-in", data=CREDENTIALS).status_code == 422
     sign_in(app.test_client(), password=CHANGE["new_password"])
 
@@ -141,8 +142,8 @@ def test_ending_the_others_is_ticked_and_may_be_unticked(app: Flask, signed_in: 
     [
         ({"current_password": "wrong"}, "This is not your password."),
         ({"current_password": ""}, "This is not your password."),
-        ({"new_password": "short"}, "A password has 8 to 256 characters."),
-        ({"new_password": "with a \x00 inside"}, "characters that can&#39;t be typed again"),
+        ({"new_password": "short"}, "Use 8 to 256 characters."),
+        ({"new_password": "with a \x00 inside"}, "characters that cannot be typed"),
     ],
 )
 def test_a_wrong_field_changes_nothing_and_ends_nothing(

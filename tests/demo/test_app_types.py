@@ -179,13 +179,13 @@ def test_of_two_first_runs_the_second_finds_the_signing_keys(tmp_path: Path, mon
         generate_keys(path)
 
     monkeypatch.setattr(instance, "generate_keys", somebody_was_faster)
-    assert instance.find_or_make_signing_keys(tmp_path).exists()
+    assert instance.find_or_create_signing_keys(tmp_path).exists()
 
 
 def test_without_a_place_for_the_keys_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "keys.json").symlink_to(tmp_path / "nowhere" / "else" / "keys.json")
     with pytest.raises(SettingsError, match=r"keys\.json can't be written"):
-        instance.find_or_make_signing_keys(tmp_path)
+        instance.find_or_create_signing_keys(tmp_path)
 
 
 def test_signing_in_leads_back_to_the_other_host_and_to_no_foreign_one(client: FlaskClient) -> None:
@@ -388,7 +388,7 @@ def test_when_one_dies_the_others_are_stopped_too(started: WholeDemo, which: int
     running[which].kill()
     assert started.process.wait(20) == 1
     assert all_gone(started, running)
-    assert "has ended, so the others are stopped too." in started.errors.read_text()
+    assert "has exited, so the other servers are stopped too." in started.errors.read_text()
 
 
 def test_when_it_is_killed_itself_the_three_end(started: WholeDemo) -> None:

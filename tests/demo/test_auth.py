@@ -37,7 +37,7 @@ def test_the_prepared_user_signs_in_and_sees_the_dashboard(client: FlaskClient) 
 
 def test_the_sign_in_page_names_the_prepared_user_only_where_there_is_one(make_app: MakeApp) -> None:
     assert CREDENTIALS["password"] in make_app().test_client().get("/sign-in").text
-    bare = make_app(DEMO_PREPARED_USER=False).test_client()
+    bare = make_app(DEMO_ACCOUNTS=False).test_client()
     assert CREDENTIALS["password"] not in bare.get("/sign-in").text
 
 
@@ -120,7 +120,7 @@ def test_after_ten_wrong_tries_one_has_to_wait(client: FlaskClient) -> None:
     assert statuses == [422] * 10 + [429]
     answer = client.post("/sign-in", data=CREDENTIALS, headers=PAGE)
     assert 1 <= int(answer.headers["Retry-After"]) <= 61
-    assert "Too many tries" in answer.text
+    assert "Too many attempts" in answer.text
 
 
 def test_right_passwords_are_not_counted(client: FlaskClient) -> None:
@@ -176,7 +176,7 @@ def test_whoever_signed_up_can_sign_in_again(client: FlaskClient) -> None:
 def test_an_address_has_one_account(client: FlaskClient, email: str) -> None:
     answer = client.post("/sign-up", data={**NEW, "email": email})
     assert answer.status_code == 422
-    assert "There is an account with this address already." in answer.text
+    assert "There is already an account with this address." in answer.text
     assert not is_signed_in(client)
 
 
@@ -204,7 +204,7 @@ def test_a_foreign_page_cannot_sign_anybody_up(app: Flask) -> None:
 def test_passwords_are_kept_as_scrypt_hashes(app: Flask) -> None:
     with app.app_context():
         hashes = db.session.scalars(db.select(User.password_hash)).all()
-    assert [each.partition(":")[0] for each in hashes] == ["scrypt"] * len(models.PREPARED)
+    assert [each.partition(":")[0] for each in hashes] == ["scrypt"] * len(models.DEMO_ACCOUNTS)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_ended_sessions_are_kept_as_history_with_the_reason(app: Flask, signed_i
     sign_in(app.test_client()).post("/sign-out")
     page = BeautifulSoup(signed_in.get(DEVICES, headers=PAGE).text, "html5lib")
     (history,) = page.select(".corbado-history li")
-    assert "Signed out there" in history.get_text()
+    assert "Signed out on that device" in history.get_text()
 
 
 # ---- standing alone

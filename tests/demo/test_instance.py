@@ -15,7 +15,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from demo_site import create_app
-from demo_site.instance import read_or_make_key
+from demo_site.instance import read_or_create_secret_key
 from tests.demo.conftest import CREDENTIALS, PAGE, MakeApp, sign_in
 
 
@@ -53,11 +53,13 @@ def test_a_second_run_finds_key_users_and_sessions_again(folder: Path) -> None:
 
 
 def test_of_two_first_runs_both_read_the_same_key(tmp_path: Path) -> None:
-    script = "import sys, pathlib, demo_site.instance as i; print(i.read_or_make_key(pathlib.Path(sys.argv[1])))"
+    script = (
+        "import sys, pathlib, demo_site.instance as i; print(i.read_or_create_secret_key(pathlib.Path(sys.argv[1])))"
+    )
     command = [sys.executable, "-c", script, str(tmp_path / "new")]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     keys = {run.communicate(timeout=60)[0].strip() for run in runs}
-    assert keys == {read_or_make_key(tmp_path / "new")}
+    assert keys == {read_or_create_secret_key(tmp_path / "new")}
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["secret_key"]
 
 
@@ -100,7 +102,7 @@ def test_a_locked_database_is_a_503_within_three_seconds_and_nothing_changes(mak
     locker.execute("ROLLBACK")
     locker.close()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
-    assert "The database does not answer" in answer.text
+    assert "The database is not responding" in answer.text
     assert client.post("/sign-up", data=new).status_code == 303
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from demo_site import notices
 from demo_site.extensions import db
-from demo_site.notices import Told
+from demo_site.notices import StoredNotice
 from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock
 from tests.demo.conftest import PAGE, MakeApp, sign_in
 
@@ -49,9 +49,9 @@ def soup(client: FlaskClient, path: str = "/dashboard") -> BeautifulSoup:
     return BeautifulSoup(answer.text, "html5lib")
 
 
-def told(client: FlaskClient, path: str = "/dashboard") -> list[Tag]:
-    """The notices there."""
-    return soup(client, path).select(".told")
+def notices_on(client: FlaskClient, path: str = "/dashboard") -> list[Tag]:
+    """The notices on a page."""
+    return soup(client, path).select(".notice")
 
 
 def words(tag: Tag) -> str:
@@ -78,25 +78,25 @@ def mail_links(client: FlaskClient) -> list[str]:
 
 @pytest.mark.usefixtures("iphone")
 def test_a_new_device_is_told_to_the_other_devices_within_a_second(signed_in: FlaskClient) -> None:
-    (notice,) = told(signed_in)
+    (notice,) = notices_on(signed_in)
     assert "New sign-in: was this you?" in words(notice)
     assert "Safari on iPhone at 5.9.1.1, approximately Germany, just now." in words(notice)
 
 
 def test_the_new_device_itself_is_not_asked_about_itself(iphone: FlaskClient) -> None:
-    assert told(iphone) == []
+    assert notices_on(iphone) == []
 
 
 def test_the_dashboard_of_the_new_device_costs_no_statement(make_app: MakeApp, signed_in: FlaskClient) -> None:
     phone = sign_in(browser(make_app(CORBADO_SESSION_REVOCATION_INTERVAL=60)))
     phone.get("/dashboard")
-    assert "no statement" in phone.get("/dashboard").text
+    assert "No database query:" in phone.get("/dashboard").text
 
 
 def test_the_first_device_of_all_is_no_news(app: Flask) -> None:
     client = app.test_client()
     client.post("/sign-up", data=ADA)
-    assert (told(client), mail_links(client)) == ([], [])
+    assert (notices_on(client), mail_links(client)) == ([], [])
 
 
 def test_a_new_device_of_somebody_signed_out_is_told_by_mail_and_later(app: Flask) -> None:
@@ -105,57 +105,59 @@ def test_a_new_device_of_somebody_signed_out_is_told_by_mail_and_later(app: Flas
     first.post("/sign-out")
     phone = sign_in(browser(app), **ADA)
     assert len(mail_links(phone)) == 1
-    assert len(told(sign_in(first, **ADA))) == 1
+    assert len(notices_on(sign_in(first, **ADA))) == 1
 
 
 def test_a_known_device_that_signs_in_again_is_no_news(iphone: FlaskClient, signed_in: FlaskClient) -> None:
     iphone.post("/sign-out")
     sign_in(iphone)
-    assert len(told(signed_in)) == 1
+    assert len(notices_on(signed_in)) == 1
 
 
 @pytest.mark.usefixtures("iphone")
 def test_yes_it_was_me_puts_the_notice_away(signed_in: FlaskClient) -> None:
-    assert press(signed_in, told(signed_in)[0], "Yes, it was me") == "/dashboard"
-    assert told(signed_in) == []
+    assert press(signed_in, notices_on(signed_in)[0], "Yes, it was me") == "/dashboard"
+    assert notices_on(signed_in) == []
     assert "notices" not in signed_in.get("/session").get_json()["claims"]
     assert len(mail_links(signed_in)) == 1
 
 
 def test_no_signs_the_device_out(iphone: FlaskClient, signed_in: FlaskClient) -> None:
-    leads_to = press(signed_in, told(signed_in)[0], "No, sign it out")
+    leads_to = press(signed_in, notices_on(signed_in)[0], "No, sign it out")
     page = soup(signed_in, leads_to)
-    assert "change your password now" in words(page.select(".notice")[0])
-    assert page.select(".told") == []
+    assert "change your password now" in words(page.select(".message")[0])
+    assert page.select(".notice") == []
     assert iphone.get("/dashboard", headers=PAGE).status_code == 303
 
 
-def test_the_new_device_cannot_put_away_what_the_owner_is_told(iphone: FlaskClient, signed_in: FlaskClient) -> None:
-    (notice,) = told(signed_in)
+def test_the_new_device_cannot_put_away_what_the_owner_is_notices_on(
+    iphone: FlaskClient, signed_in: FlaskClient
+) -> None:
+    (notice,) = notices_on(signed_in)
     for form in notice.select("form"):
         assert iphone.post(str(form["action"]), headers=PAGE).status_code == 404
-    assert len(told(signed_in)) == 1
+    assert len(notices_on(signed_in)) == 1
 
 
 @pytest.mark.usefixtures("iphone")
 def test_nobody_puts_away_or_signs_out_what_is_told_to_somebody_else(app: Flask, signed_in: FlaskClient) -> None:
     stranger = app.test_client()
     stranger.post("/sign-up", data=ADA)
-    (notice,) = told(signed_in)
+    (notice,) = notices_on(signed_in)
     for form in notice.select("form"):
         assert stranger.post(str(form["action"])).status_code == 404
         assert app.test_client().post(str(form["action"])).status_code == 401
         assert signed_in.post(str(form["action"]), headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    assert len(told(signed_in)) == 1
+    assert len(notices_on(signed_in)) == 1
 
 
 @pytest.mark.parametrize(("days", "count"), [(13.9, 1), (14.1, 0)])
 @pytest.mark.usefixtures("iphone")
 def test_a_notice_is_shown_for_14_days(app: Flask, signed_in: FlaskClient, days: float, count: int) -> None:
     with app.app_context():
-        db.session.execute(update(Told).values(told_at=int(time.time() - days * 86400)))
+        db.session.execute(update(StoredNotice).values(sent_at=int(time.time() - days * 86400)))
         db.session.commit()
-    assert len(told(signed_in)) == count
+    assert len(notices_on(signed_in)) == count
 
 
 def test_many_notices_are_put_away_at_once_and_mails_are_bounded(
@@ -165,10 +167,10 @@ def test_many_notices_are_put_away_at_once_and_mails_are_bounded(
     for number in range(7):
         sign_in(browser(app, ip=f"5.9.1.{number}"))
     page = soup(signed_in)
-    assert (len(page.select(".told")), len(mail_links(signed_in))) == (3, 5)
-    assert "I have seen all 5" in page.get_text()
-    signed_in.post("/account/notices/put-away")
-    assert told(signed_in) == []
+    assert (len(page.select(".notice")), len(mail_links(signed_in))) == (3, 5)
+    assert "Dismiss all 5" in page.get_text()
+    signed_in.post("/account/notices/dismiss")
+    assert notices_on(signed_in) == []
 
 
 # ---- a copied session
@@ -199,7 +201,7 @@ def test_a_theft_is_told_at_the_next_sign_in_and_on_every_other_device(
     for client in (owner, thief):
         assert client.get("/dashboard", headers=PAGE).status_code == 303
     for client in (sign_in(owner), signed_in):
-        notice = told(client)[0]
+        notice = notices_on(client)[0]
         assert "A copy of one of your sessions was used" in words(notice)
         assert "Safari on iPhone at 5.9.1.1, approximately Germany" in words(notice)
         assert "Chrome on Windows at 200.160.2.3, approximately Brazil" in words(notice)
@@ -218,8 +220,8 @@ def test_a_theft_is_mailed_and_stands_on_the_devices_page(signed_in: FlaskClient
 
 def test_a_theft_is_told_until_it_is_read(stolen: tuple[FlaskClient, FlaskClient]) -> None:
     owner = sign_in(stolen[0])
-    press(owner, told(owner)[0], "I have read it")
-    assert told(owner) == []
+    press(owner, notices_on(owner)[0], "Dismiss")
+    assert notices_on(owner) == []
 
 
 # ---- the mails
@@ -242,7 +244,7 @@ def test_the_link_of_a_mail_ends_the_device_without_signing_in_once(
         page = soup(reader, path)
         assert "Safari on iPhone signed in to your account just now." in words(page.select("main")[0])
         assert iphone.get("/dashboard").status_code == 200
-    assert "is out, everywhere" in reader.post(path, headers=PAGE).text
+    assert "is signed out. If you don\u2019t recognise it" in reader.post(path, headers=PAGE).text
     assert iphone.get("/dashboard", headers=PAGE).status_code == 303
     assert signed_in.get("/dashboard").status_code == 200
     for answer in (reader.get(path), reader.post(path)):

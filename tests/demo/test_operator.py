@@ -14,7 +14,7 @@ from flask_corbado_session.testing import expire_short, move_clock
 from flask_corbado_session.testing import signed_in as signed_in_as
 from tests.demo.conftest import PAGE, MakeApp
 
-USER, OPERATOR = models.PREPARED
+USER, OPERATOR = models.DEMO_ACCOUNTS
 
 
 def browser_of(app: Flask, email: str) -> FlaskClient:
@@ -119,7 +119,7 @@ def test_without_prepared_users_there_is_no_operator(tmp_path_factory: pytest.Te
     from tests.demo.conftest import CONFIG
 
     file = tmp_path_factory.mktemp("bare") / "demo.sqlite"
-    app = create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": f"sqlite:///{file}", "DEMO_PREPARED_USER": False})
+    app = create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": f"sqlite:///{file}", "DEMO_ACCOUNTS": False})
     with app.app_context():
         assert models.find_by_email(OPERATOR.email) is None
         db.engine.dispose()

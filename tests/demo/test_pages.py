@@ -95,8 +95,8 @@ def test_every_field_has_a_label(signed_in: FlaskClient) -> None:
 
 
 def test_a_notice_is_chosen_by_the_address_and_never_its_text(client: FlaskClient) -> None:
-    assert "You are signed out." in client.get("/?notice=signed-out").text
-    assert "Send money" not in client.get("/?notice=Send+money").text
+    assert "You are signed out." in client.get("/?message=signed-out").text
+    assert "Send money" not in client.get("/?message=Send+money").text
 
 
 @pytest.mark.parametrize(("path", "method", "status"), [("/nowhere", "GET", 404), ("/sign-out", "GET", 405)])
@@ -122,5 +122,5 @@ def test_a_mistake_of_ours_is_a_page_without_its_details(app: Flask, client: Fla
     app.testing = False
     answer = client.get("/mistake", headers=PAGE)
     assert answer.status_code == 500
-    assert "Something went wrong here" in answer.text
+    assert "Something went wrong" in answer.text
     assert "ZeroDivision" not in answer.text

@@ -50,7 +50,7 @@ def test_a_password_form_that_took_too_long_is_not_lost(app: Flask, signed_in: F
     asked = signed_in.post("/account/password", data=CHANGE, headers=PAGE)
     _, fields = the_form(signed_in, asked.location)
     assert fields["next"] == "/session/resume"
-    assert "What you sent is kept" in signed_in.get(asked.location).text
+    assert "What you filled in is not lost" in signed_in.get(asked.location).text
     signed_in.post(CONFIRM, data={**fields, **RIGHT}, headers=PAGE)
     path, kept = the_form(signed_in, "/session/resume")
     assert (path, kept) == ("/account/password", CHANGE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -224,14 +224,19 @@ def test_without_addresses_and_user_agents_the_page_says_what_is_left(sqlite_url
 @pytest.mark.parametrize(
     ("persistent", "words_of_it"),
     [
-        (True, "stays until {end}, if used by {idle}"),
-        (False, "until the browser is closed, or {end}, if used by {idle}"),
+        (True, "expires {end}, or {idle} if unused"),
+        (False, "expires when the browser is closed, by {end} at the latest, or {idle} if unused"),
     ],
 )
 def test_how_long_a_session_stays_is_said(site: Site, persistent: bool, words_of_it: str) -> None:
     bob = site.enter("bob", remember=persistent)
-    end, idle = (f"{at.day} {at.strftime('%B %Y')}" for at in (site.clock.at + timedelta(days=n) for n in (30, 7)))
-    assert words_of_it.format(end=end, idle=idle) in words(site.soup(client=bob))
+    end, idle = site.clock.at + timedelta(days=30), site.clock.at + timedelta(days=7)
+    idle_day = day_of(idle, with_year=idle.year != end.year)
+    assert words_of_it.format(end=day_of(end), idle=idle_day) in words(site.soup(client=bob))
+
+
+def day_of(at: datetime, with_year: bool = True) -> str:
+    return f"{at.day} {at.strftime('%B %Y' if with_year else '%B')}"
 
 
 def test_what_ends_others_asks_first_without_script(site: Site) -> None:
@@ -259,7 +264,7 @@ def test_a_copied_session_is_told_with_both_contexts_and_what_to_do(site: Site) 
         "Chrome on Windows, 203.0.113.6",
     ]
     assert "change your password" in words(alert)
-    assert "Ended, because a copy of it was used, just now" in words(page.select(".corbado-history li")[0])
+    assert "Ended because a copy of it was used, just now" in words(page.select(".corbado-history li")[0])
     (ended,) = site.alice.get(DEVICES, headers=JSON).get_json()["history"]
     assert ended["previous"] == {"ip": "203.0.113.6", "user_agent": CHROME}
 
@@ -280,9 +285,9 @@ def test_a_copied_session_stands_on_top_for_14_days_and_in_the_history_after(
 @pytest.mark.parametrize(
     ("act", "reason"),
     [
-        (lambda site, other: other.post("/sign-out"), "Signed out there"),
-        (lambda site, other: site.alice.post("/session/revoke-others"), "Ended from another device"),
-        (lambda site, other: site.enter("alice", client=other), "Replaced by a newer sign-in there"),
+        (lambda site, other: other.post("/sign-out"), "Signed out on that device"),
+        (lambda site, other: site.alice.post("/session/revoke-others"), "Signed out from another device"),
+        (lambda site, other: site.enter("alice", client=other), "Replaced by a newer sign-in"),
     ],
 )
 def test_why_a_session_ended_is_said_in_words(site: Site, act: Any, reason: str) -> None:

@@ -107,7 +107,7 @@ class Person:
         """On the page they are led to, or the sign-up page."""
         self.open("/sign-up")
         self._fill(email, PASSWORD, remember)
-        self.press("Create the account")
+        self.press("Create account")
         return self
 
     def sign_in(self, email: str, password: str = PASSWORD, remember: bool = True) -> Person:

@@ -76,13 +76,19 @@ def test_the_words_are_filters_of_the_templates(app: Flask) -> None:
         rendered = app.jinja_env.from_string(source).render(
             at=clock.at - timedelta(minutes=3), amr=["pwd"], why="limit"
         )
-    assert rendered == "3 minutes ago, password, Ended, because there were too many"
+    assert rendered == "3 minutes ago, password, Ended because there were too many sessions"
 
 
 def test_a_day_and_a_moment_are_in_utc(app: Flask) -> None:
     with app.app_context():
         assert words.day(AT) == "5 January 2026"
         assert words.moment(AT) == "5 January 2026, 14:03:09 UTC"
+
+
+def test_a_day_near_another_one_leaves_out_the_year_they_share(app: Flask) -> None:
+    with app.app_context():
+        assert words.day(AT, near=AT + timedelta(days=300)) == "5 January"
+        assert words.day(AT, near=AT - timedelta(days=10)) == "5 January 2026"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +163,7 @@ def test_the_texts_of_the_templates_are_found_by_who_extracts_messages(app: Flas
         messages = [message for _, name, message in extracted if name == "_"]
         assert messages
         found |= {message[0] if isinstance(message, tuple) else message for message in messages}
-    assert {"Sign out everywhere else", "%(count)s sessions", "Thank you. Go on?", "Was this you?"} <= found
+    assert {"Sign out everywhere else", "%(count)s sessions", "Thank you. Continue?", "Was this you?"} <= found
 
 
 # ---- places

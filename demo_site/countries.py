@@ -1,4 +1,4 @@
-"""About where an address is: its country, by the registries' allocations."""
+"""The approximate location of an IP address: its country, as allocated by the internet registries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _names() -> dict[str, str]:
     return dict(line.split("\t") for line in lines)
 
 
-def country(ip: str) -> str | None:
-    """The country's English name; None for a private address, and for what is none."""
+def country_of(ip: str) -> str | None:
+    """The English name of the country; None for a private or invalid address."""
     code = iptocc.country_code(ip.removeprefix("::ffff:"))
     return None if code is None else _names().get(code, code)
