@@ -16,9 +16,9 @@ from typing import Any
 
 import jwt
 from itsdangerous import BadData
-from itsdangerous.encoding import base64_decode
+from itsdangerous.encoding import base64_decode, base64_encode
 from jwt.algorithms import OKPAlgorithm
-from jwt.exceptions import InvalidSignatureError, PyJWTError
+from jwt.exceptions import DecodeError, InvalidSignatureError, PyJWTError
 
 from ..keys.key import ALGORITHM_OF_ALG, KEY_TYPES, Key, KeyRing
 from ..model.errors import InvalidShortSession
@@ -37,7 +37,22 @@ NOT_BEFORE_MARGIN = 10
 _DANGEROUS_HEADERS = ("crit", "b64", "jku", "jwk", "x5u", "x5c")
 _CACHE_SIZE = 4096
 
-_jws = jwt.PyJWS(algorithms=["HS256", *KEY_TYPES])
+
+class _JWS(jwt.PyJWS):
+    """PyJWT's, which looks at each character in a loop; to encode again is as strict and ten times as fast."""
+
+    @staticmethod
+    def _decode_base64url_segment(segment: bytes, name: str) -> bytes:
+        try:
+            content = base64_decode(segment)
+        except BadData:
+            content = b""
+        if base64_encode(content) != segment:
+            raise DecodeError(f"expected the {name} as canonical base64url")
+        return content
+
+
+_jws = _JWS(algorithms=["HS256", *KEY_TYPES])
 _jws.register_algorithm("Ed25519", OKPAlgorithm())  # PyJWT knows it as EdDSA only
 
 

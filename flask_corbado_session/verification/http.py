@@ -1,4 +1,4 @@
-"""Fetching a small JSON document of the issuer, for services that only verify: bounded in time, size and direction."""
+"""Fetching a small JSON document of the issuer: bounded in time and size, and never from another origin."""
 
 from __future__ import annotations
 
@@ -6,22 +6,18 @@ import json
 import ssl
 import threading
 from collections.abc import Callable
-from functools import cache, partial
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from functools import cache
+from http.client import HTTPResponse
 from io import BufferedReader, RawIOBase
 from time import monotonic
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urljoin, urlsplit
-from urllib.request import (
-    HTTPDefaultErrorHandler,
-    HTTPErrorProcessor,
-    HTTPHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-)
+from urllib.parse import unquote, urljoin
+from urllib.request import getproxies, proxy_bypass
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.util import Url, make_headers, parse_url
 
 from ..model.errors import StoreUnavailable
 
@@ -29,83 +25,115 @@ TIMEOUT = 3.0
 """Seconds for a whole fetch."""
 SIZE_LIMIT = 1024 * 1024
 """Bytes."""
-_HOPS = 5
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MAX_REQUESTS = 5
+"""The first, and those that follow redirects."""
+_HEADERS = {"Accept": "application/json", "Connection": "close", "User-Agent": "flask-corbado-session"}
 
 
 def check_url(url: str) -> str:
     """``url`` itself; ValueError unless it is http or https, names a host, and holds no user name or password."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("expected an http or https URL of a host, without user name and password")
+    _origin(url)
     return url
 
 
 def fetch_json(url: str, timeout: float = TIMEOUT) -> Any:
-    """The document at ``url``; :class:`StoreUnavailable` says why there is none. Never leaves the configured host."""
-    where = "{0.scheme}://{0.netloc}".format(urlsplit(check_url(url)))
+    """The document at ``url``, or :class:`StoreUnavailable`. Redirects are followed within its origin only."""
+    origin = _origin(url)
+    where = f"{origin.scheme}://{origin.netloc}"
     try:
-        body = _read(url, monotonic() + timeout)
-    except (OSError, HTTPException, ValueError) as error:  # whose text may be the peer's
-        raise StoreUnavailable(f"{where} gave no answer that can be used: {ascii(_why(error))[1:200]}") from None
+        body = _fetch(url, monotonic() + timeout)
+    except (HTTPError, OSError, ValueError) as error:  # whose text may be the peer's
+        raise StoreUnavailable(f"{where} gave no answer that can be used: {ascii(_reason(error))[1:200]}") from None
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         raise StoreUnavailable(f"expected JSON from {where}, and got {len(body)} bytes of something else") from None
 
 
-def _why(error: Exception) -> str:
-    return f"{type(error).__name__}: {getattr(error, 'reason', None) or error}".rstrip(": ")
+def _origin(url: str) -> Url:
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        parts = Url()
+    if parts.scheme not in ("http", "https") or not parts.host or parts.auth is not None:
+        raise ValueError("expected an http or https URL of a host, without user name and password")
+    return Url(parts.scheme, host=parts.host, port=parts.port)
 
 
-def _read(url: str, deadline: float) -> bytes:
-    body = bytearray()
-    with _follow(url, deadline) as response:
-        while chunk := response.read1(65536):  # whatever has arrived
-            body += chunk
-            if len(body) > SIZE_LIMIT:
-                raise ValueError(f"more than {SIZE_LIMIT} bytes")
-    return bytes(body)
+def _reason(error: Exception) -> str:
+    cause = error.args[-1] if error.args and isinstance(error.args[-1], Exception) else error
+    return f"{type(cause).__name__}: {cause}".rstrip(": ")
 
 
-def _follow(url: str, deadline: float) -> Any:
-    """The answer, after redirects within the origin that was configured."""
-    opener, origin = _opener(deadline), urlsplit(url)[:2]
-    for _ in range(_HOPS):
-        request = Request(url, headers={"Accept": "application/json", "User-Agent": "flask-corbado-session"})
-        try:
-            return opener.open(request, timeout=_left(deadline))
-        except HTTPError as error:
-            error.close()
-            if error.code not in _REDIRECTS:
-                raise
-            url = urljoin(url, error.headers.get("Location", ""))
-        if urlsplit(url)[:2] != origin:
-            raise URLError("a redirect to another host, which is refused")
-    raise URLError("too many redirects")
+def _fetch(url: str, deadline: float) -> bytes:
+    origin = _origin(url)
+    with _manager(origin) as manager:
+        for _ in range(MAX_REQUESTS):
+            timeout = Timeout(total=_remaining(deadline))
+            with manager.urlopen(
+                "GET", url, headers=_HEADERS, timeout=timeout, redirect=False, retries=False, preload_content=False
+            ) as response:
+                location = response.get_redirect_location()
+                if not location:
+                    if not 200 <= response.status < 300:
+                        raise ValueError(f"{response.status} {response.reason}")
+                    body = bytearray()
+                    for chunk in response.stream(65536, decode_content=False):
+                        body += chunk
+                        if len(body) > SIZE_LIMIT:
+                            raise ValueError(f"more than {SIZE_LIMIT} bytes")
+                    return bytes(body)
+            url = urljoin(url, location)
+            if _origin(url) != origin:
+                raise ValueError("a redirect to another host, which is refused")
+    raise ValueError("too many redirects")
+
+
+def _manager(origin: Url) -> PoolManager:
+    """urllib3's, with the proxy of the environment, and with connections that keep the deadline."""
+    proxy = None if proxy_bypass(origin.netloc or "") else getproxies().get(origin.scheme or "")
+    manager = PoolManager(ssl_context=_tls()) if proxy is None else _proxy_manager(proxy)
+    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+    return manager
+
+
+def _proxy_manager(proxy: str) -> ProxyManager:
+    try:
+        url = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+    except LocationParseError:  # whose text may hold a password
+        raise ValueError("the proxy that the environment names is no URL") from None
+    headers = make_headers(proxy_basic_auth=url.auth and unquote(url.auth))
+    return ProxyManager(url.url, proxy_headers=headers, ssl_context=_tls(), proxy_ssl_context=_tls())
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    # reading the certificates of the system takes 30 ms, too long for each poll
+    return ssl.create_default_context()
 
 
 # ---- a deadline for the whole: the timeout of a socket is one for each read, and a peer that drips outlasts it
 
 
-def _left(deadline: float) -> float:
-    left = deadline - monotonic()
-    if left <= 0:
+def _remaining(deadline: float) -> float:
+    remaining = deadline - monotonic()
+    if remaining <= 0:
         raise TimeoutError("not done in time")
-    return left
+    return remaining
 
 
-class _Until(RawIOBase):
-    """A socket's stream, each read of which ends at the deadline."""
+class _DeadlineReader(RawIOBase):
+    """A socket's stream. The socket's timeout is counted once, from now on, and not anew for each read."""
 
-    def __init__(self, stream: Any, socket: Any, deadline: float) -> None:
-        self._stream, self._socket, self._deadline = stream, socket, deadline
+    def __init__(self, stream: RawIOBase, socket: Any) -> None:
+        self._stream, self._socket = stream, socket
+        self._deadline = monotonic() + socket.gettimeout()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> Any:
-        self._socket.settimeout(_left(self._deadline))
+        self._socket.settimeout(_remaining(self._deadline))
         return self._stream.readinto(buffer)
 
     def close(self) -> None:
@@ -114,74 +142,56 @@ class _Until(RawIOBase):
 
 
 class _Response(HTTPResponse):
-    def __init__(self, socket: Any, *args: Any, deadline: float, **given: Any) -> None:
-        super().__init__(socket, *args, **given)
-        self.fp = BufferedReader(_Until(self.fp.detach(), socket, deadline))
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = BufferedReader(_DeadlineReader(self.fp.detach(), sock))
 
 
-def _opener(deadline: float) -> OpenerDirector:
-    """urllib's, with the proxies of the environment; without files, and redirects, which :func:`_follow` looks at."""
-
-    def plain(host: str, **given: Any) -> HTTPConnection:
-        return _bounded(HTTPConnection(host, **given))
-
-    def secure(host: str, **given: Any) -> HTTPConnection:
-        return _bounded(HTTPSConnection(host, context=_tls(), **given))
-
-    def _bounded(connection: HTTPConnection) -> HTTPConnection:
-        connection.response_class = partial(_Response, deadline=deadline)  # type: ignore[assignment]  # only called
-        return connection
-
-    class Plain(HTTPHandler):
-        def http_open(self, req: Request) -> Any:
-            return self.do_open(plain, req)
-
-    class Secure(HTTPSHandler):
-        def https_open(self, req: Request) -> Any:
-            return self.do_open(secure, req)
-
-    opener = OpenerDirector()
-    for handler in (ProxyHandler(), Plain(), Secure(), HTTPErrorProcessor(), HTTPDefaultErrorHandler()):
-        opener.add_handler(handler)
-    return opener
+class _HTTP(HTTPConnection):
+    response_class = _Response
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    # reading the certificates of the system takes 30 ms, which no poll of every second should
-    return ssl.create_default_context()
+class _HTTPS(HTTPSConnection):
+    response_class = _Response
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTP
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPS
 
 
 # ---- in the background
 
 
 class SingleFlight:
-    """Runs a fetch in the background, one at a time, so that nobody has to wait behind it."""
+    """Runs some work in a background thread, one run at a time."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
         self._lock = threading.Lock()
-        self._landed = threading.Event()
-        self._landed.set()
+        self._done = threading.Event()
+        self._done.set()
         self._started_at = float("-inf")
 
     def start(self, pause: float = 0.0) -> None:
-        """Set out, unless one is under way, or the last set out less than ``pause`` seconds ago."""
+        """Start, unless it is running, or was last started less than ``pause`` seconds ago."""
         with self._lock:
             now = monotonic()
-            if not self._landed.is_set() or now - self._started_at < pause:
+            if not self._done.is_set() or now - self._started_at < pause:
                 return
-            landed = threading.Event()
-            args = (landed,)
-            threading.Thread(target=self._fly, args=args, name="corbado-session-fetch", daemon=True).start()
-            self._landed, self._started_at = landed, now
+            done = threading.Event()
+            threading.Thread(target=self._run, args=(done,), name="corbado-session-fetch", daemon=True).start()
+            self._done, self._started_at = done, now
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the one under way; True as soon as none is."""
-        return self._landed.wait(seconds)
+        """Wait until it is not running, so many seconds at most; False if it still is."""
+        return self._done.wait(seconds)
 
-    def _fly(self, landed: threading.Event) -> None:
+    def _run(self, done: threading.Event) -> None:
         try:
             self._work()
         finally:
-            landed.set()
+            done.set()

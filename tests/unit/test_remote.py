@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -70,6 +71,8 @@ BROKEN: dict[str, tuple[Answer, str]] = {
     "not UTF-8": (body(b'{"keys": "\xff\xfe"}'), "bytes of something else"),
     "nested deep": (body(b"[" * 200_000 + b"]" * 200_000), "bytes of something else"),
     "a number of a megabyte": (body(b"9" * 1_000_000), "bytes of something else"),
+    "compressed": (body(gzip.compress(b"[]"), Content_Encoding="gzip"), "bytes of something else"),
+    "compressed, though it says no": (body(gzip.compress(b"[]")), "bytes of something else"),
     "10 MB": (body(b"[" + b" " * 10_000_000 + b"]"), f"more than {SIZE_LIMIT} bytes"),
     "10 MB of unknown length": (
         lambda request: request.wfile.write(HEAD + b"\r\n" + b" " * 10_000_000),  # type: ignore[dict-item]
@@ -161,6 +164,30 @@ def test_a_peer_that_drips_does_not_outlast_the_timeout(issuer: Issuer, name: st
     assert time.monotonic() - before < 2
 
 
+@pytest.mark.parametrize("begin", [b"HTTP/1.0 2", HEAD + b"X: y", HEAD + b"Content-Length: 1000\r\n\r\n "])
+def test_a_peer_that_falls_silent_is_given_up_at_the_deadline(issuer: Issuer, begin: bytes) -> None:
+    """It drips for most of the time, and then says nothing: the last read must not have the whole time again."""
+
+    def drip_then_silence(request: Any) -> None:
+        request.wfile.write(begin)
+        for _ in range(8):
+            issuer.closing.wait(0.1)
+            request.wfile.write(b" ")
+        issuer.closing.wait(60)
+
+    issuer.answers["/keys"] = drip_then_silence
+    before = time.monotonic()
+    assert "not done in time" in (text := unavailable(issuer.origin + "/keys", 1.0)) or "timed out" in text
+    assert 0.9 < time.monotonic() - before < 1.5
+
+
+def test_an_idle_peer_that_answers_a_redirect_late_has_what_is_left_of_the_time(issuer: Issuer) -> None:
+    issuer.answers |= {"/keys": issuer.after(0.7, redirect("/there")), "/there": issuer.after(60, status(200))}
+    before = time.monotonic()
+    unavailable(issuer.origin + "/keys", 1.0)
+    assert 0.9 < time.monotonic() - before < 1.5
+
+
 def test_the_timeout_is_three_seconds() -> None:
     assert TIMEOUT == 3.0
 
@@ -233,6 +260,8 @@ BAD_URLS = [
     "",
     "http://",
     "http:///keys",
+    "http://example.com:port/keys",
+    "http://example.com:70000/keys",
     "https:keys",
     "http://[::1/keys",
     f"https://user:{SECRET}@example.com/keys",
@@ -254,6 +283,41 @@ def test_a_proxy_of_the_environment_is_asked(issuer: Issuer, monkeypatch: pytest
     monkeypatch.delenv("NO_PROXY", raising=False)
     issuer.answers["http://issuer.example/keys"] = document([1])
     assert fetch_json("http://issuer.example/keys") == [1]
+
+
+def test_a_proxy_is_told_its_user_and_password(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def look(request: Any) -> None:
+        seen.append(request.headers["Proxy-Authorization"])
+        document([1])(request)
+
+    monkeypatch.setenv("http_proxy", issuer.origin.replace("://", "://alice:p%77@"))
+    issuer.answers["http://issuer.example/keys"] = look
+    assert fetch_json("http://issuer.example/keys") == [1]
+    assert seen == ["Basic YWxpY2U6cHc="]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("http://alice:{}@[::1", "the proxy that the environment names is no URL"),
+        ("socks5://alice:{}@127.0.0.1", "Proxy URL had unsupported scheme socks5"),
+        ("http://alice:{}@127.0.0.1:1", "Connection refused"),
+    ],
+)
+def test_a_proxy_that_can_not_be_used_is_said_so_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy.format(SECRET))
+    assert words in unavailable("http://issuer.example/keys")
+
+
+def test_a_host_that_needs_no_proxy_is_asked_itself(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    issuer.answers["/keys"] = document([1])
+    assert fetch_json(issuer.origin + "/keys") == [1]
 
 
 # ---- one at a time
