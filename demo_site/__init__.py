@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "CORBADO_SESSION_COOKIE_SECURE": False,  # the demo speaks http; behind https set it to true
     "CORBADO_SESSION_LOGIN_VIEW": "auth.sign_in",
     "CORBADO_SESSION_REAUTH_VIEW": "account.confirm",
+    "DEMO_PASSWORD_HASH": "scrypt",  # the method, as werkzeug.security.generate_password_hash takes it
     "DEMO_PREPARED_USER": True,
     "DEMO_SIGN_IN_LIMIT": "10 per minute; 60 per hour",
     "DEMO_SIGN_UP_LIMIT": "60 per minute",

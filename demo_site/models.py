@@ -54,8 +54,8 @@ class User(Base):
     )
 
     def set_password(self, password: str) -> None:
-        """Keep the scrypt hash of a new password."""
-        self.password_hash = generate_password_hash(password)
+        """Keep the hash of a new password."""
+        self.password_hash = _hash(password)
 
 
 def normalise_email(text: str) -> str | None:
@@ -82,14 +82,23 @@ def find_by_email(email: str) -> User | None:
 def check_password(email: str | None, password: str) -> User | None:
     """The user these belong to. Unknown addresses cost one hash too, so that time does not tell them apart."""
     user = find_by_email(email) if email else None
-    right = check_password_hash(user.password_hash if user else decoy_hash(), password[: PASSWORD_LENGTH.stop])
+    right = check_password_hash(user.password_hash if user else decoy_hash(_hash_method()), password[: PASSWORD_LENGTH.stop])
     return user if right else None
 
 
 @cache
-def decoy_hash() -> str:
-    """The hash an unknown user's password is checked against."""
-    return generate_password_hash("of nobody")
+def decoy_hash(method: str) -> str:
+    """The hash an unknown user's password is checked against, made by the method of the real ones."""
+    return generate_password_hash("of nobody", method)
+
+
+def _hash(password: str) -> str:
+    return generate_password_hash(password, _hash_method())
+
+
+def _hash_method() -> str:
+    method: str = current_app.config["DEMO_PASSWORD_HASH"]
+    return method
 
 
 def add_user(email: str, password: str, role: str = "user") -> User | None:
@@ -107,7 +116,7 @@ def add_user(email: str, password: str, role: str = "user") -> User | None:
 
 def prepare() -> None:
     """Make what is missing: the tables and the prepared users."""
-    decoy_hash()
+    decoy_hash(_hash_method())
     try:
         db.create_all()
     except (IntegrityError, OperationalError, ProgrammingError):

@@ -40,6 +40,14 @@ def do_without(part: str, reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    """Let the demo site hash passwords in no time, here and in the processes that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLASK_DEMO_PASSWORD_HASH", "pbkdf2:sha256:1")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _engines_disposed() -> Iterator[None]:
     with engines_disposed():
