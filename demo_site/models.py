@@ -82,7 +82,8 @@ def find_by_email(email: str) -> User | None:
 def check_password(email: str | None, password: str) -> User | None:
     """The user these belong to. Unknown addresses cost one hash too, so that time does not tell them apart."""
     user = find_by_email(email) if email else None
-    right = check_password_hash(user.password_hash if user else decoy_hash(_hash_method()), password[: PASSWORD_LENGTH.stop])
+    stored = user.password_hash if user else decoy_hash(_hash_method())
+    right = check_password_hash(stored, password[: PASSWORD_LENGTH.stop])
     return user if right else None
 
 

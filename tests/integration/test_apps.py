@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from flask_corbado_session import (
 from flask_corbado_session.testing import copy_jar, expire_short, move_clock, signed_in
 from tests.support.apps import SECRET_KEY, make_app, rows_of, state_of, statements
 from tests.support.rules import heard
+from tests.support.site import Site
 
 OTHER_KEY = "Zk8vQ2nW5xR9tY3uJ7mL4pS6aD1fG0hB"
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
@@ -345,23 +345,6 @@ def test_nobody_is_signed_in_or_out_or_revoked_by_a_foreign_page(app: Flask, pat
 
 
 # ---- revoking from a view, and from outside a request
-
-
-@dataclass
-class Site:
-    app: Flask
-    sessions: CorbadoSession
-
-    def ids(self, user_id: str) -> tuple[str, str]:
-        """The ids of the one session of a user, and of its device."""
-        device = rows_of(self.app).overview.devices(user_id, None)[0]
-        return device.sessions[0].session_id, device.id
-
-
-@pytest.fixture
-def site(sqlite_url: str) -> Site:
-    app, _, sessions = make_app(sqlite_url)
-    return Site(app, sessions)
 
 
 def in_a_request_of(site: Site, client: FlaskClient) -> Any:

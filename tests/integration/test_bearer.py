@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask_corbado_session.testing import MovingClock, expire_short, move_clock, signed_in
+from flask_corbado_session.testing import MovingClock, expire_short, signed_in
 from tests.support.apps import make_app, rows_of, state_of, statements
 from tests.support.databases import engines_disposed
 from tests.support.jars import LONG, SHORT, Jar
@@ -22,16 +22,6 @@ from tests.support.services import bearer
 
 FOREIGN = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
 CHALLENGE = re.compile(r'Bearer error="invalid_token", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]+"')
-
-
-@pytest.fixture
-def app(sqlite_url: str) -> Flask:
-    return make_app(sqlite_url)[0]
-
-
-@pytest.fixture
-def clock(app: Flask) -> MovingClock:
-    return move_clock(app)
 
 
 @pytest.fixture

@@ -23,13 +23,6 @@ from tests.support.rules import heard
 SHORT, LONG, DEVICE = "__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device"
 
 
-@pytest.fixture
-def app(sqlite_url: str) -> Flask:
-    app, _, _ = make_app(sqlite_url)
-    move_clock(app)
-    return app
-
-
 def raw(app: Flask, path: str = "/protected", method: str = "GET", **environ: Any) -> TestResponse:
     """A request whose headers are as given, byte for byte."""
     client = app.test_client(use_cookies=False)

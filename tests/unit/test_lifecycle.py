@@ -22,11 +22,6 @@ FORGED = LongTokenSigner(["the key of somebody else altogether"]).dump(first_tok
 
 
 @pytest.fixture
-def rules(database_url: str) -> Rules:
-    return rules_on(database_url)
-
-
-@pytest.fixture
 def on_sqlite(sqlite_url: str) -> Rules:
     return rules_on(sqlite_url)
 

@@ -19,16 +19,11 @@ from flask_corbado_session.model.records import Context
 from flask_corbado_session.sessions.user_agent import describe
 from flask_corbado_session.tokens.ids import new_id
 from tests.support.apps import statements_of
-from tests.support.rules import NOON, Rules, rules_on
+from tests.support.rules import NOON, Rules
 
 NOW = to_ms(NOON)
 DAY = 86_400_000
 HASH = b"h" * 32
-
-
-@pytest.fixture
-def rules(database_url: str) -> Rules:
-    return rules_on(database_url)
 
 
 def add_device(rules: Rules, user_id: str = "alice", cookie_hash: bytes = HASH, at: int = NOW) -> str:

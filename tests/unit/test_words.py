@@ -31,11 +31,6 @@ GERMAN = {
 AT = datetime(2026, 1, 5, 14, 3, 9, tzinfo=UTC)
 
 
-@pytest.fixture
-def app(sqlite_url: str) -> Flask:
-    return make_app(sqlite_url)[0]
-
-
 def speak_german(app: Flask, newstyle: bool) -> None:
     """As Flask-Babel does (new style), and as its predecessors did."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
