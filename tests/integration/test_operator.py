@@ -392,7 +392,7 @@ def test_what_takes_longer_is_gone_on_with_and_counted_as_one_action(
     app: Flask, operator: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(operator_log, "BATCH", 4)
-    monkeypatch.setattr(operator_log, "PATIENCE", 0.0)
+    monkeypatch.setattr(operator_log, "TIME_LIMIT", 0.0)
     add_sessions(app, 10, add_device(app))
     answer = operator.post("/operator/revoke", data={"before": "2999-01-01"}, headers=PAGE)
     seen = []
@@ -408,7 +408,7 @@ def test_only_the_operator_who_began_goes_on_and_only_with_the_same_time(
     app: Flask, operator: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(operator_log, "BATCH", 2)
-    monkeypatch.setattr(operator_log, "PATIENCE", 0.0)
+    monkeypatch.setattr(operator_log, "TIME_LIMIT", 0.0)
     add_sessions(app, 3, add_device(app))
     (form,) = soup(operator.post("/operator/revoke", data={"before": "2999-01-01"}, headers=PAGE)).select(
         "form[method=post]"

@@ -124,9 +124,8 @@ def test_it_never_loads_the_user(site: Site) -> None:
 # ---- what nobody is answered
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
+def test_a_person_is_sent_to_sign_in_and_a_script_is_told(subtests: pytest.Subtests, sqlite_url: str) -> None:
+    rows: list[tuple[Any, int]] = [
         (PAGE, 303),
         (NAVIGATE, 303),
         ({**NAVIGATE, "Accept": "application/json"}, 303),
@@ -138,18 +137,18 @@ def test_it_never_loads_the_user(site: Site) -> None:
         ({"Accept": "*/*"}, 401),
         ({}, 401),
         ({"X-Requested-With": "XMLHttpRequest", "Accept": "*/*"}, 401),
-    ],
-)
-def test_a_person_is_sent_to_sign_in_and_a_script_is_told(sqlite_url: str, headers: Any, status: int) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
-    answer = site.nobody().get("/protected?a=b", headers=headers)
-    assert answer.status_code == status
-    if status == 303:
-        assert answer.headers["Location"] == "/sign-in?next=%2Fprotected%3Fa%3Db"
-    else:
-        assert answer.mimetype == "application/problem+json"
-        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="session"'
-        assert set(answer.get_json()) == {"title", "status", "code", "detail"}
+    ]
+    for headers, status in rows:
+        with subtests.test(headers=headers, status=status):
+            site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
+            answer = site.nobody().get("/protected?a=b", headers=headers)
+            assert answer.status_code == status
+            if status == 303:
+                assert answer.headers["Location"] == "/sign-in?next=%2Fprotected%3Fa%3Db"
+            else:
+                assert answer.mimetype == "application/problem+json"
+                assert answer.headers["WWW-Authenticate"] == 'Bearer realm="session"'
+                assert set(answer.get_json()) == {"title", "status", "code", "detail"}
 
 
 def test_without_a_login_view_a_person_gets_a_page(site: Site) -> None:
@@ -184,9 +183,8 @@ def test_the_login_view_may_be_a_path_with_a_query_of_its_own(
     assert not answer.headers["Location"].endswith("?")
 
 
-@pytest.mark.parametrize(
-    ("path", "way_back"),
-    [
+def test_the_way_back_is_the_path_that_was_asked_for(subtests: pytest.Subtests, sqlite_url: str) -> None:
+    rows: list[tuple[str, str]] = [
         ("/protected", "/protected"),
         ("/protected?a=b&c=d", "/protected?a=b&c=d"),
         ("/protected?next=//evil.example", "/protected?next=//evil.example"),
@@ -196,21 +194,20 @@ def test_the_login_view_may_be_a_path_with_a_query_of_its_own(
         ("/file/a%23b?c=d%20e", "/file/a%23b?c=d%20e"),
         ("/file/%C3%BC", "/file/%C3%BC"),
         ("/file/%5Cevil.example", "/file/%5Cevil.example"),
-    ],
-)
-def test_the_way_back_is_the_path_that_was_asked_for(sqlite_url: str, path: str, way_back: str) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
-    site.app.add_url_rule("/file/<path:name>", view_func=login_required(lambda name: name))
-    answer = site.nobody().get(path, headers=PAGE)
-    assert parse_qs(urlsplit(answer.headers["Location"]).query) == {"next": [way_back]}
-    client = site.nobody()
-    signed = client.post("/sign-in", data={"user": "alice", "next": way_back})
-    assert signed.get_json() == {"next": way_back}
+    ]
+    for path, way_back in rows:
+        with subtests.test(path=path, way_back=way_back):
+            site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
+            site.app.add_url_rule("/file/<path:name>", view_func=login_required(lambda name: name))
+            answer = site.nobody().get(path, headers=PAGE)
+            assert parse_qs(urlsplit(answer.headers["Location"]).query) == {"next": [way_back]}
+            client = site.nobody()
+            signed = client.post("/sign-in", data={"user": "alice", "next": way_back})
+            assert signed.get_json() == {"next": way_back}
 
 
-@pytest.mark.parametrize(
-    ("referer", "way_back"),
-    [
+def test_a_form_is_sent_back_to_the_page_it_was_on(subtests: pytest.Subtests, sqlite_url: str) -> None:
+    rows: list[tuple[str | None, list[str]]] = [
         ("http://localhost/form?a=b", ["/form?a=b"]),
         ("http://localhost:80/form", ["/form"]),
         ("https://localhost/form", ["/form"]),
@@ -227,13 +224,13 @@ def test_the_way_back_is_the_path_that_was_asked_for(sqlite_url: str, path: str,
         ("http://[::1", []),
         ("", []),
         (None, []),
-    ],
-)
-def test_a_form_is_sent_back_to_the_page_it_was_on(sqlite_url: str, referer: str | None, way_back: list[str]) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
-    headers = PAGE if referer is None else {**PAGE, "Referer": referer}
-    answer = site.nobody().post("/protected", headers=headers)
-    assert parse_qs(urlsplit(answer.headers["Location"]).query).get("next", []) == way_back
+    ]
+    for referer, way_back in rows:
+        with subtests.test(referer=referer, way_back=way_back):
+            site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
+            headers = PAGE if referer is None else {**PAGE, "Referer": referer}
+            answer = site.nobody().post("/protected", headers=headers)
+            assert parse_qs(urlsplit(answer.headers["Location"]).query).get("next", []) == way_back
 
 
 def test_a_login_view_knows_where_the_app_is_mounted(sqlite_url: str) -> None:
@@ -329,25 +326,28 @@ def test_a_user_id_is_always_a_text(database_url: str) -> None:
         assert rows_of(site.app).overview.devices(user_id, None)[0].user_id == user_id
 
 
-@pytest.mark.parametrize("user", [None, True, False, b"alice", 1.5, object(), [], {}, WithId(None), WithId(True)])
-def test_what_has_no_id_cannot_sign_in(site: Site, user: Any) -> None:
-    with pytest.raises(TypeError, match="has no user id: give it an `id`"):
-        signed_in(site.app, user)
+def test_what_has_no_id_cannot_sign_in(subtests: pytest.Subtests, site: Site) -> None:
+    rows: list[Any] = [None, True, False, b"alice", 1.5, object(), [], {}, WithId(None), WithId(True)]
+    for user in rows:
+        with subtests.test(user=user), pytest.raises(TypeError, match="has no user id: give it an `id`"):
+            signed_in(site.app, user)
 
 
-@pytest.mark.parametrize("user", ["", "x" * 256, "a\0b", WithId(""), WithId("x" * 256), "\ud800"])
-def test_what_fits_no_column_cannot_sign_in(site: Site, user: Any) -> None:
-    with pytest.raises(ValueError, match="a user id must be 1 to 255 characters long"):
-        signed_in(site.app, user)
+def test_what_fits_no_column_cannot_sign_in(subtests: pytest.Subtests, site: Site) -> None:
+    rows: list[Any] = ["", "x" * 256, "a\0b", WithId(""), WithId("x" * 256), "\ud800"]
+    for user in rows:
+        error = pytest.raises(ValueError, match="a user id must be 1 to 255 characters long")
+        with subtests.test(user=user), error:
+            signed_in(site.app, user)
 
 
-@pytest.mark.parametrize(
-    "claims", [{"sub": "bob"}, {"sid": "x"}, {"a": "x" * 4000}, {"a": object()}, {"a": float("nan")}]
-)
-def test_claims_that_cannot_be_signed_start_nothing(site: Site, claims: Any) -> None:
-    with pytest.raises((ValueError, TypeError)):
-        signed_in(site.app, "alice", claims=claims)
-    assert rows_of(site.app).overview.devices("alice", None) == []
+def test_claims_that_cannot_be_signed_start_nothing(subtests: pytest.Subtests, site: Site) -> None:
+    rows: list[Any] = [{"sub": "bob"}, {"sid": "x"}, {"a": "x" * 4000}, {"a": object()}, {"a": float("nan")}]
+    for claims in rows:
+        with subtests.test(claims=claims):
+            with pytest.raises((ValueError, TypeError)):
+                signed_in(site.app, "alice", claims=claims)
+            assert rows_of(site.app).overview.devices("alice", None) == []
 
 
 @pytest.mark.parametrize("act", [lambda: login_user("alice"), logout_user])

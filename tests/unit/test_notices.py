@@ -130,9 +130,10 @@ def test_a_link_that_was_tampered_with_costs_no_statement(site: SiteWithNotices,
     assert (worked, seen) == (False, [])
 
 
-@pytest.mark.parametrize("token", ["", ".", "a.b", "\x00", "ÿ.ÿ", "x" * 10_000, "\ud800"])
-def test_what_is_no_link_is_refused(site: SiteWithNotices, token: str) -> None:
-    assert not site.use(token)
+def test_what_is_no_link_is_refused(subtests: pytest.Subtests, site: SiteWithNotices) -> None:
+    for token in ["", ".", "a.b", "\x00", "ÿ.ÿ", "x" * 10_000, "\ud800"]:
+        with subtests.test(token=token):
+            assert not site.use(token)
 
 
 def test_a_token_signed_for_something_else_is_no_link(site: SiteWithNotices) -> None:

@@ -128,18 +128,17 @@ def test_ending_twice_keeps_the_first_reason(rules: Rules) -> None:
     assert (found.ended_at, found.end_reason) == (NOON, "signed_out")
 
 
-@pytest.mark.parametrize(
-    ("changes", "at", "alive"),
-    [
+def test_a_session_is_alive_until_it_is_idle_or_runs_out(subtests: pytest.Subtests, rules: Rules) -> None:
+    rows: list[tuple[Any, int, bool]] = [
         ({}, NOW, True),
         ({}, NOW + 7 * DAY - 1, True),
         ({}, NOW + 7 * DAY, False),
         ({"idle_expires_at": NOW + 30 * DAY}, NOW + 30 * DAY - 1, True),
         ({"idle_expires_at": NOW + 90 * DAY}, NOW + 30 * DAY, False),
-    ],
-)
-def test_a_session_is_alive_until_it_is_idle_or_runs_out(rules: Rules, changes: Any, at: int, alive: bool) -> None:
-    assert rules.store.is_alive(add_session(rules, **changes), at) is alive
+    ]
+    for changes, at, alive in rows:
+        with subtests.test(changes=changes, at=at, alive=alive):
+            assert rules.store.is_alive(add_session(rules, **changes), at) is alive
 
 
 def test_the_least_recently_seen_sessions_are_surplus(rules: Rules) -> None:
@@ -251,9 +250,8 @@ def test_live_sessions_are_counted(rules: Rules) -> None:
     assert rules.store.stats(NOW + 7 * DAY, NOW)["live_sessions"] == 0
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
+def test_every_question_to_a_database_that_is_down_is_unavailable(subtests: pytest.Subtests) -> None:
+    rows: list[Any] = [
         lambda store: store.session("a" * 30),
         lambda store: store.devices("alice", NOW, None),
         lambda store: store.history("alice"),
@@ -265,10 +263,10 @@ def test_live_sessions_are_counted(rules: Rules) -> None:
         lambda store: store.stats(NOW, NOW)["live_sessions"],
         lambda store: store.enforce_session_limit("alice", 1, NOW),
         lambda store: store.find_or_add_device("alice", HASH, None, lambda: describe(None), NOW),
-    ],
-)
-def test_every_question_to_a_database_that_is_down_is_unavailable(ask: Any) -> None:
-    metadata = MetaData()
-    nobody = Database(lambda: (make_url("postgresql+psycopg://nobody@127.0.0.1:1/none"), {}), metadata)
-    with pytest.raises(StoreUnavailable):
-        ask(Store(nobody, tables_in(metadata)))
+    ]
+    for ask in rows:
+        with subtests.test(ask=ask):
+            metadata = MetaData()
+            nobody = Database(lambda: (make_url("postgresql+psycopg://nobody@127.0.0.1:1/none"), {}), metadata)
+            with pytest.raises(StoreUnavailable):
+                ask(Store(nobody, tables_in(metadata)))
