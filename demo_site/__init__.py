@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "CORBADO_SESSION_LOGIN_VIEW": "auth.sign_in",
     "CORBADO_SESSION_REAUTH_VIEW": "account.confirm",
     "DEMO_ACCOUNTS": True,
+    "DEMO_PASSWORD_HASH": "scrypt",  # the method, as werkzeug.security.generate_password_hash takes it
     "DEMO_SIGN_IN_LIMIT": "10 per minute; 60 per hour",
     "DEMO_SIGN_UP_LIMIT": "60 per minute",
     "MAX_CONTENT_LENGTH": 1024 * 1024,

@@ -14,6 +14,7 @@ from . import notices, query_log
 from .auth import has_failed
 from .extensions import db, limiter, sessions
 from .models import password_problem
+from .who import current_user_id
 
 blueprint = Blueprint("account", __name__)
 password_limit = limiter.shared_limit(
@@ -105,7 +106,7 @@ def _is_password(field: str) -> bool:
 @login_required
 def outbox() -> str:
     """The emails to the signed-in user. This page stands in for their mailbox, since the demo sends no email."""
-    emails = notices.all_notices(current_session.user_id)
+    emails = notices.all_notices(current_user_id())
     return render_template("outbox.html", emails=emails, address=current_session.claims.get("email"))
 
 

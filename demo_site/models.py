@@ -54,8 +54,8 @@ class User(Base):
     )
 
     def set_password(self, password: str) -> None:
-        """Store the scrypt hash of a new password."""
-        self.password_hash = generate_password_hash(password)
+        """Store the hash of a new password."""
+        self.password_hash = generate_password_hash(password, _hash_method())
 
 
 def normalise_email(text: str) -> str | None:
@@ -85,14 +85,20 @@ def check_password(email: str | None, password: str) -> User | None:
     An unknown address costs one hash as well, so that the response time does not reveal who has an account.
     """
     user = find_by_email(email) if email else None
-    matches = check_password_hash(user.password_hash if user else decoy_hash(), password[: PASSWORD_LENGTH.stop])
+    stored = user.password_hash if user else decoy_hash(_hash_method())
+    matches = check_password_hash(stored, password[: PASSWORD_LENGTH.stop])
     return user if matches else None
 
 
 @cache
-def decoy_hash() -> str:
-    """The hash that the password of an unknown user is checked against."""
-    return generate_password_hash("the password of nobody")
+def decoy_hash(method: str) -> str:
+    """The hash that the password of an unknown user is checked against, by the method of the real ones."""
+    return generate_password_hash("the password of nobody", method)
+
+
+def _hash_method() -> str:
+    method: str = current_app.config["DEMO_PASSWORD_HASH"]
+    return method
 
 
 def add_user(email: str, password: str, role: str = "user") -> User | None:
@@ -110,7 +116,7 @@ def add_user(email: str, password: str, role: str = "user") -> User | None:
 
 def create_missing() -> None:
     """Create the tables and the demo accounts that do not exist yet."""
-    decoy_hash()
+    decoy_hash(_hash_method())
     try:
         db.create_all()
     except (IntegrityError, OperationalError, ProgrammingError):

@@ -19,6 +19,7 @@ from flask_corbado_session import CorbadoSession, current_session, login_require
 from . import other_hosts
 from .addresses import Addresses
 from .serving import read_addresses, serve
+from .who import current_user_id
 
 MENU = {"coffee": "Coffee", "tea": "Tea", "cake": "A piece of cake"}
 MAX_USERS, MAX_ORDERS = 200, 10
@@ -75,13 +76,13 @@ def _add_routes(app: Flask, orders: Orders) -> None:
     @app.get("/orders")
     @login_required
     def show() -> ResponseReturnValue:
-        return jsonify(email=current_session.claims.get("email"), orders=orders.of(current_session.user_id))
+        return jsonify(email=current_session.claims.get("email"), orders=orders.of(current_user_id()))
 
     @app.post("/orders")
     @login_required
     def add() -> ResponseReturnValue:
-        orders.add(current_session.user_id, _item())
-        return jsonify(orders=orders.of(current_session.user_id)), 201
+        orders.add(current_user_id(), _item())
+        return jsonify(orders=orders.of(current_user_id())), 201
 
 
 def _item() -> str:

@@ -7,10 +7,11 @@ from typing import Any
 from flask import Blueprint, abort, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from flask_corbado_session import current_session, login_required
+from flask_corbado_session import login_required
 
 from .errors import problem
 from .notes import MAX_NOTES, TEXT_LENGTH, add_note, change_note, is_note_text, notes_of, remove_note
+from .who import current_user_id
 
 blueprint = Blueprint("spa", __name__, url_prefix="/spa")
 
@@ -25,14 +26,14 @@ def page() -> str:
 @login_required
 def notes() -> ResponseReturnValue:
     """List the notes of the signed-in user."""
-    return jsonify(notes=[note.as_json() for note in notes_of(current_session.user_id)])
+    return jsonify(notes=[note.as_json() for note in notes_of(current_user_id())])
 
 
 @blueprint.post("/api/notes")
 @login_required
 def add() -> ResponseReturnValue:
     """Add a note from ``{"text": …}``."""
-    note = add_note(current_session.user_id, *_read_note())
+    note = add_note(current_user_id(), *_read_note())
     if note is None:
         return problem(409, "too_many_notes", f"You already have {MAX_NOTES} notes. Remove one first.")
     return jsonify(note.as_json()), 201, {"Location": url_for("spa.change", note_id=note.id)}
@@ -43,7 +44,7 @@ def add() -> ResponseReturnValue:
 def change(note_id: int) -> ResponseReturnValue:
     """Replace a note with ``{"text": …, "done": …}``."""
     text, done = _read_note()
-    if not change_note(current_session.user_id, note_id, text, done):
+    if not change_note(current_user_id(), note_id, text, done):
         return _note_not_found()
     return jsonify(id=note_id, text=text, done=done)
 
@@ -52,7 +53,7 @@ def change(note_id: int) -> ResponseReturnValue:
 @login_required
 def remove(note_id: int) -> ResponseReturnValue:
     """Remove a note."""
-    if not remove_note(current_session.user_id, note_id):
+    if not remove_note(current_user_id(), note_id):
         return _note_not_found()
     return "", 204
 

@@ -11,10 +11,14 @@ from typing import Any, NoReturn
 
 import hypothesis
 import pytest
+from flask import Flask
 from sqlalchemy import make_url
 
+from flask_corbado_session.testing import MovingClock
 from tests.support.databases import EmptyDatabases, engines_disposed, start_private_postgres
 from tests.support.postgres import PostgresServer, PostgresUnavailable
+from tests.support.rules import Rules, rules_on
+from tests.support.site import Site
 
 DATABASES = ["sqlite", "postgresql", *(["mysql"] if os.environ.get("TEST_MYSQL_URL") else [])]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -38,6 +42,14 @@ def do_without(part: str, reason: str) -> NoReturn:
     if os.environ.get(f"REQUIRE_{part}") == "1":
         pytest.fail(f"REQUIRE_{part}=1, but {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    """Let the demo site hash passwords in no time, here and in the processes that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLASK_DEMO_PASSWORD_HASH", "pbkdf2:sha256:1")
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +120,30 @@ def private_postgres(tmp_path: Path) -> Iterator[PostgresServer]:
         do_without("POSTGRES", str(error))
     with server:
         yield server
+
+
+@pytest.fixture
+def site(sqlite_url: str) -> Site:
+    """The tests' app on SQLite; a file whose tests belong on every kind of database has its own ``site`` there."""
+    return Site(sqlite_url)
+
+
+@pytest.fixture
+def app(site: Site) -> Flask:
+    """The site's app."""
+    return site.app
+
+
+@pytest.fixture
+def clock(site: Site) -> MovingClock:
+    """The site's clock."""
+    return site.clock
+
+
+@pytest.fixture
+def rules(database_url: str) -> Rules:
+    """The rules without Flask, on each kind of database."""
+    return rules_on(database_url)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import socket
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPMessage
@@ -80,16 +81,16 @@ def test_a_note_is_added_changed_listed_and_removed(signed_in: FlaskClient) -> N
     assert signed_in.get(NOTES).get_json() == {"notes": []}
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE"])
-@pytest.mark.parametrize("path", [f"{NOTES}/1", *(f"{NOTES}/{each}" for each in STRANGE_IDS)])
-def test_what_is_not_ones_own_is_not_there(signed_in: FlaskClient, method: str, path: str) -> None:
+def test_what_is_not_ones_own_is_not_there(subtests: pytest.Subtests, signed_in: FlaskClient) -> None:
     other = signed_in.application.test_client()
     other.post("/sign-up", data=NEW)
     other.post(NOTES, json={"text": "Ada's"})
-    answer = signed_in.open(path, method=method, json={"text": "mine now"})
-    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
-    assert [note["text"] for note in other.get(NOTES).get_json()["notes"]] == ["Ada's"]
-    assert signed_in.get(NOTES).get_json() == {"notes": []}
+    for note_id, method in itertools.product([1, *STRANGE_IDS], ["PUT", "DELETE"]):
+        with subtests.test(note_id=note_id, method=method):
+            answer = signed_in.open(f"{NOTES}/{note_id}", method=method, json={"text": "mine now"})
+            assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+            assert [note["text"] for note in other.get(NOTES).get_json()["notes"]] == ["Ada's"]
+            assert signed_in.get(NOTES).get_json() == {"notes": []}
 
 
 def test_an_id_that_is_no_number_python_reads_is_an_error_with_a_code(signed_in: FlaskClient) -> None:
@@ -117,12 +118,13 @@ BODIES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-def test_a_body_that_is_no_note_is_refused_with_a_code(signed_in: FlaskClient, body: Mapping[str, Any]) -> None:
-    for method, path in (("POST", NOTES), ("PUT", f"{NOTES}/1")):
-        answer = signed_in.open(path, method=method, **body)
-        assert (answer.status_code, answer.get_json()["code"]) == (422, "invalid_note")
-    assert signed_in.get(NOTES).get_json() == {"notes": []}
+def test_a_body_that_is_no_note_is_refused_with_a_code(subtests: pytest.Subtests, signed_in: FlaskClient) -> None:
+    for body in BODIES:
+        with subtests.test(body=body):
+            for method, path in (("POST", NOTES), ("PUT", f"{NOTES}/1")):
+                answer = signed_in.open(path, method=method, **body)
+                assert (answer.status_code, answer.get_json()["code"]) == (422, "invalid_note")
+            assert signed_in.get(NOTES).get_json() == {"notes": []}
 
 
 def test_a_user_has_fifty_notes_at_most(signed_in: FlaskClient) -> None:
@@ -131,11 +133,14 @@ def test_a_user_has_fifty_notes_at_most(signed_in: FlaskClient) -> None:
     assert answers[-1].get_json()["code"] == "too_many_notes"
 
 
-@pytest.mark.parametrize("accept", ["*/*", "text/html", "application/json"])
-def test_the_api_answers_nobody_with_a_401_and_never_with_a_page(client: FlaskClient, accept: str) -> None:
-    answer = client.get(NOTES, headers={"Accept": accept, "Sec-Fetch-Mode": "cors"})
-    assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthenticated")
-    assert client.get(f"{NOTES}/x/y", headers={"Accept": accept}).get_json()["code"] == "not_found"
+def test_the_api_answers_nobody_with_a_401_and_never_with_a_page(
+    subtests: pytest.Subtests, client: FlaskClient
+) -> None:
+    for accept in ["*/*", "text/html", "application/json"]:
+        with subtests.test(accept=accept):
+            answer = client.get(NOTES, headers={"Accept": accept, "Sec-Fetch-Mode": "cors"})
+            assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthenticated")
+            assert client.get(f"{NOTES}/x/y", headers={"Accept": accept}).get_json()["code"] == "not_found"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "GET"])
@@ -216,11 +221,12 @@ def test_the_addresses_follow_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (at.auth, at.orders) == ("http://auth.demo.localhost:9000", "http://orders.demo.localhost:9002")
 
 
-@pytest.mark.parametrize("port", ["", "0", "65534", "x", "-1", "1.5", "²", "9" * 5000])
-def test_a_port_that_is_none_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
-    monkeypatch.setenv("PORT", port)
-    with pytest.raises(ValueError, match=r"^PORT must be a number from 1 to 65533"):
-        Addresses.from_environment()
+def test_a_port_that_is_none_is_refused_by_name(subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch) -> None:
+    for port in ["", "0", "65534", "x", "-1", "1.5", "²", "9" * 5000]:
+        with subtests.test(port=port):
+            monkeypatch.setenv("PORT", port)
+            with pytest.raises(ValueError, match=r"^PORT must be a number from 1 to 65533"):
+                Addresses.from_environment()
 
 
 # ---- the three together
@@ -308,10 +314,14 @@ def test_the_service_takes_orders_with_a_bearer(demo: Addresses, token: Secret) 
     assert (answer["email"], answer["orders"][0]) == (CREDENTIALS["email"], "Coffee")
 
 
-@pytest.mark.parametrize("sent", [None, [], {}, {"item": 1}, {"item": "wine"}, {"item": ["coffee"]}])
-def test_what_is_not_on_the_menu_is_refused_with_a_code(demo: Addresses, token: Secret, sent: object) -> None:
-    answer = ask(demo.orders, "POST", "/orders", sent, Authorization=f"Bearer {token}")
-    assert (answer.status, json.loads(answer.body)["code"]) == (422, "not_on_the_menu")
+def test_what_is_not_on_the_menu_is_refused_with_a_code(
+    subtests: pytest.Subtests, demo: Addresses, token: Secret
+) -> None:
+    rows: list[object] = [None, [], {}, {"item": 1}, {"item": "wine"}, {"item": ["coffee"]}]
+    for sent in rows:
+        with subtests.test(sent=sent):
+            answer = ask(demo.orders, "POST", "/orders", sent, Authorization=f"Bearer {token}")
+            assert (answer.status, json.loads(answer.body)["code"]) == (422, "not_on_the_menu")
 
 
 def test_the_service_knows_no_cookie(demo: Addresses, cookies: Secret) -> None:

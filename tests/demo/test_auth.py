@@ -63,7 +63,7 @@ def test_the_form_comes_back_with_the_address_and_without_the_password(client: F
     assert "checked" not in field(page, "remember")
 
 
-def test_an_unknown_user_costs_a_hash_too(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_user_costs_a_hash_too(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """AppBuilder CVE-2021-29621: time told who had an account."""
     checked: list[str] = []
 
@@ -72,6 +72,7 @@ def test_an_unknown_user_costs_a_hash_too(app: Flask, monkeypatch: pytest.Monkey
         return check_password_hash(stored, password)
 
     monkeypatch.setattr("demo_site.models.check_password_hash", check)
+    app = make_app(DEMO_PASSWORD_HASH="scrypt")
     for email in ("nobody@example.com", "no address", CREDENTIALS["email"]):
         app.test_client().post("/sign-in", data={"email": email, "password": "wrong"})
     assert [stored.split("$")[0] for stored in checked] == ["scrypt:32768:8:1"] * 3
@@ -201,8 +202,9 @@ def test_a_foreign_page_cannot_sign_anybody_up(app: Flask) -> None:
         assert models.find_by_email(NEW["email"]) is None
 
 
-def test_passwords_are_kept_as_scrypt_hashes(app: Flask) -> None:
-    with app.app_context():
+def test_passwords_are_kept_as_scrypt_hashes(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLASK_DEMO_PASSWORD_HASH")
+    with make_app().app_context():
         hashes = db.session.scalars(db.select(User.password_hash)).all()
     assert [each.partition(":")[0] for each in hashes] == ["scrypt"] * len(models.DEMO_ACCOUNTS)
 

@@ -16,8 +16,8 @@ RIGHT = {"password": CREDENTIALS["password"]}
 
 
 @pytest.fixture
-def clock(app: Flask) -> MovingClock:
-    """Of the site; it has stood still since six minutes after everybody signed in."""
+def clock(app: Flask, signed_in: FlaskClient) -> MovingClock:
+    """The site's clock, which stands still six minutes after ``signed_in`` signed in."""
     clock = move_clock(app)
     clock.move(minutes=6)
     return clock

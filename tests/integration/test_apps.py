@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from flask_corbado_session import (
 from flask_corbado_session.testing import copy_jar, expire_short, move_clock, signed_in
 from tests.support.apps import SECRET_KEY, make_app, rows_of, state_of, statements
 from tests.support.rules import heard
+from tests.support.site import Site
 
 OTHER_KEY = "Zk8vQ2nW5xR9tY3uJ7mL4pS6aD1fG0hB"
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
@@ -282,9 +282,8 @@ def app(sqlite_url: str) -> Flask:
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
-@pytest.mark.parametrize(
-    ("headers", "passes"),
-    [
+def test_an_unsafe_request_with_a_cookie_is_told_by_its_origin(subtests: pytest.Subtests, app: Flask) -> None:
+    rows: list[tuple[Any, bool]] = [
         ({}, True),
         ({"Sec-Fetch-Site": "same-origin"}, True),
         ({"Sec-Fetch-Site": "none"}, True),
@@ -299,13 +298,13 @@ METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
         ({"Origin": "https://idp.example"}, True),
         ({"Sec-Fetch-Site": "cross-site", "Origin": "https://idp.example"}, True),
         ({"Sec-Fetch-Site": "cross-site", "Origin": "https://idp.example.evil.example"}, False),
-    ],
-)
-def test_an_unsafe_request_with_a_cookie_is_told_by_its_origin(app: Flask, headers: Any, passes: bool) -> None:
-    alice = signed_in(app, "alice")
-    for method in METHODS:
-        expected = 200 if passes or method in METHODS[:3] else 403
-        assert alice.open("/protected", method=method, headers=headers).status_code == expected, method
+    ]
+    for headers, passes in rows:
+        with subtests.test(headers=headers, passes=passes):
+            alice = signed_in(app, "alice")
+            for method in METHODS:
+                expected = 200 if passes or method in METHODS[:3] else 403
+                assert alice.open("/protected", method=method, headers=headers).status_code == expected, method
 
 
 def test_a_bearer_and_a_request_without_cookies_are_no_ones_forgery(app: Flask) -> None:
@@ -345,23 +344,6 @@ def test_nobody_is_signed_in_or_out_or_revoked_by_a_foreign_page(app: Flask, pat
 
 
 # ---- revoking from a view, and from outside a request
-
-
-@dataclass
-class Site:
-    app: Flask
-    sessions: CorbadoSession
-
-    def ids(self, user_id: str) -> tuple[str, str]:
-        """The ids of the one session of a user, and of its device."""
-        device = rows_of(self.app).revocation.devices(user_id, None)[0]
-        return device.sessions[0].session_id, device.id
-
-
-@pytest.fixture
-def site(sqlite_url: str) -> Site:
-    app, _, sessions = make_app(sqlite_url)
-    return Site(app, sessions)
 
 
 def in_a_request_of(site: Site, client: FlaskClient) -> Any:

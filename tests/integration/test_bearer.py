@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask_corbado_session.testing import MovingClock, expire_short, move_clock, signed_in
+from flask_corbado_session.testing import MovingClock, expire_short, signed_in
 from tests.support.apps import make_app, rows_of, state_of, statements
 from tests.support.databases import engines_disposed
 from tests.support.jars import LONG, SHORT, Jar
@@ -22,16 +22,6 @@ from tests.support.services import bearer
 
 FOREIGN = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
 CHALLENGE = re.compile(r'Bearer error="invalid_token", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]+"')
-
-
-@pytest.fixture
-def app(sqlite_url: str) -> Flask:
-    return make_app(sqlite_url)[0]
-
-
-@pytest.fixture
-def clock(app: Flask) -> MovingClock:
-    return move_clock(app)
 
 
 @pytest.fixture
@@ -69,13 +59,14 @@ def is_refused(answer: TestResponse, reason: str) -> bool:
 # ---- the header
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
-@pytest.mark.parametrize("blanks", [" ", "  ", "     "])
 def test_the_scheme_has_no_case_and_blanks_do_not_count(
-    alice: FlaskClient, nobody: FlaskClient, scheme: str, blanks: str
+    subtests: pytest.Subtests, alice: FlaskClient, nobody: FlaskClient
 ) -> None:
-    answer = nobody.get("/protected", headers={"Authorization": f"{scheme}{blanks}{token_of(alice)}"})
-    assert (answer.status_code, answer.get_json()["user_id"]) == (200, "alice")
+    for blanks in [" ", "  ", "     "]:
+        for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"]:
+            with subtests.test(scheme=scheme, blanks=blanks):
+                answer = nobody.get("/protected", headers={"Authorization": f"{scheme}{blanks}{token_of(alice)}"})
+                assert (answer.status_code, answer.get_json()["user_id"]) == (200, "alice")
 
 
 WRONG = {
@@ -99,17 +90,18 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
 def test_what_is_no_token_is_refused_by_its_reason(
-    app: Flask, alice: FlaskClient, nobody: FlaskClient, name: str
+    subtests: pytest.Subtests, app: Flask, alice: FlaskClient, nobody: FlaskClient
 ) -> None:
-    header, reason = WRONG[name]
-    long = alice.get_cookie(LONG)
-    assert long is not None
-    header = header.format(token=token_of(alice), long=long.value)
-    answer = nobody.get("/protected", environ_overrides={"HTTP_AUTHORIZATION": header})
-    assert is_refused(answer, reason)
-    assert token_of(alice) not in answer.text + str(answer.headers)
+    for name in WRONG:
+        with subtests.test(name=name):
+            header, reason = WRONG[name]
+            long = alice.get_cookie(LONG)
+            assert long is not None
+            header = header.format(token=token_of(alice), long=long.value)
+            answer = nobody.get("/protected", environ_overrides={"HTTP_AUTHORIZATION": header})
+            assert is_refused(answer, reason)
+            assert token_of(alice) not in answer.text + str(answer.headers)
 
 
 def test_without_a_token_the_challenge_names_no_error(nobody: FlaskClient) -> None:
@@ -123,28 +115,34 @@ OTHER_SCHEMES = ["Basic YWxpY2U6eA==", "Bearer\t{token}", "Bearer:{token}", "Bea
                  "{token}", "", "JWT {token}", "Basic x, Bearer {token}", "DPoP {token}"]  # fmt: skip
 
 
-@pytest.mark.parametrize("header", OTHER_SCHEMES)
 def test_another_scheme_is_none_of_ours_and_leaves_the_cookies_alone(
-    alice: FlaskClient, nobody: FlaskClient, header: str
+    subtests: pytest.Subtests, alice: FlaskClient, nobody: FlaskClient
 ) -> None:
-    given = {"HTTP_AUTHORIZATION": header.format(token=token_of(alice))}
-    assert nobody.get("/protected", environ_overrides=given).status_code == 401
-    assert alice.get("/protected", environ_overrides=given).get_json()["user_id"] == "alice"
-    foreign = alice.post("/protected", environ_overrides=given, headers=FOREIGN)
-    assert (foreign.status_code, foreign.get_json()["code"]) == (403, "csrf_rejected")
+    for header in OTHER_SCHEMES:
+        with subtests.test(header=header):
+            given = {"HTTP_AUTHORIZATION": header.format(token=token_of(alice))}
+            assert nobody.get("/protected", environ_overrides=given).status_code == 401
+            assert alice.get("/protected", environ_overrides=given).get_json()["user_id"] == "alice"
+            foreign = alice.post("/protected", environ_overrides=given, headers=FOREIGN)
+            assert (foreign.status_code, foreign.get_json()["code"]) == (403, "csrf_rejected")
 
 
-@pytest.mark.parametrize("name", ["access_token", "token", "bearer", "Authorization", SHORT])
-def test_a_token_elsewhere_than_in_the_header_is_ignored(alice: FlaskClient, nobody: FlaskClient, name: str) -> None:
-    given = {name: token_of(alice)}
-    answers = [
-        nobody.get("/protected", query_string=given),
-        nobody.post("/protected", data=given),
-        nobody.post("/protected", json=given),
-        nobody.get("/protected", headers={"X-Access-Token": token_of(alice), "Proxy-Authorization": "Bearer x"}),
-    ]
-    assert [answer.status_code for answer in answers] == [401] * 4
-    assert {answer.get_json()["code"] for answer in answers} == {"unauthenticated"}
+def test_a_token_elsewhere_than_in_the_header_is_ignored(
+    subtests: pytest.Subtests, alice: FlaskClient, nobody: FlaskClient
+) -> None:
+    for name in ["access_token", "token", "bearer", "Authorization", SHORT]:
+        with subtests.test(name=name):
+            given = {name: token_of(alice)}
+            answers = [
+                nobody.get("/protected", query_string=given),
+                nobody.post("/protected", data=given),
+                nobody.post("/protected", json=given),
+                nobody.get(
+                    "/protected", headers={"X-Access-Token": token_of(alice), "Proxy-Authorization": "Bearer x"}
+                ),
+            ]
+            assert [answer.status_code for answer in answers] == [401] * 4
+            assert {answer.get_json()["code"] for answer in answers} == {"unauthenticated"}
 
 
 # ---- cookies, statements, refresh

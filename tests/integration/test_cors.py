@@ -76,34 +76,36 @@ def ask(client: FlaskClient, path: str, method: str, origin: str | None, **how: 
 # ---- an allowed origin
 
 
-@pytest.mark.parametrize("origin", ALLOWED)
-@pytest.mark.parametrize(("path", "method"), ROUTES)
-def test_an_allowed_origin_may_read_the_answer(alice: FlaskClient, path: str, method: str, origin: str) -> None:
-    answer = ask(alice, path, method, origin)
-    assert answer.status_code in (200, 204)
-    assert shared(answer) == {
-        "Access-Control-Allow-Origin": origin,
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Expose-Headers": "Retry-After, WWW-Authenticate, Date",
-    }
+def test_an_allowed_origin_may_read_the_answer(subtests: pytest.Subtests, alice: FlaskClient) -> None:
+    for path, method in ROUTES:
+        for origin in ALLOWED:
+            with subtests.test(origin=origin, path=path, method=method):
+                answer = ask(alice, path, method, origin)
+                assert answer.status_code in (200, 204)
+                assert shared(answer) == {
+                    "Access-Control-Allow-Origin": origin,
+                    "Access-Control-Allow-Credentials": "true",
+                    "Access-Control-Expose-Headers": "Retry-After, WWW-Authenticate, Date",
+                }
 
 
-@pytest.mark.parametrize("origin", ALLOWED)
-@pytest.mark.parametrize(("path", "method"), ROUTES)
 def test_the_preflight_of_an_allowed_origin_says_what_it_may_send(
-    alice: FlaskClient, path: str, method: str, origin: str
+    subtests: pytest.Subtests, alice: FlaskClient
 ) -> None:
-    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization"}
-    answer = ask(alice, path, "OPTIONS", origin, headers=asked)
-    assert answer.status_code == 200
-    assert shared(answer) == {
-        "Access-Control-Allow-Origin": origin,
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Allow-Methods": "GET, POST",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type",
-        "Access-Control-Max-Age": "600",
-    }
-    assert "Set-Cookie" not in answer.headers
+    for path, method in ROUTES:
+        for origin in ALLOWED:
+            with subtests.test(origin=origin, path=path, method=method):
+                asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization"}
+                answer = ask(alice, path, "OPTIONS", origin, headers=asked)
+                assert answer.status_code == 200
+                assert shared(answer) == {
+                    "Access-Control-Allow-Origin": origin,
+                    "Access-Control-Allow-Credentials": "true",
+                    "Access-Control-Allow-Methods": "GET, POST",
+                    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+                    "Access-Control-Max-Age": "600",
+                }
+                assert "Set-Cookie" not in answer.headers
 
 
 def test_a_preflight_refreshes_nothing(app: Flask, alice: FlaskClient) -> None:
@@ -171,44 +173,44 @@ def test_503_is_read_by_an_allowed_origin(sqlite_url: str) -> None:
     assert {answer.headers["Vary"] for answer in answers} == {"Origin, Cookie"}
 
 
-@pytest.mark.parametrize("origin", [None, APP, "https://evil.example", "null"])
-@pytest.mark.parametrize("who", ["alice", "nobody", "a bad bearer"])
-@pytest.mark.parametrize(("path", "method"), [*ROUTES, *((path, "OPTIONS") for path, _ in ROUTES)])
-def test_every_answer_of_the_three_varies_by_origin(
-    app: Flask, path: str, method: str, who: str, origin: str | None
-) -> None:
-    client = signed_in(app, "alice") if who == "alice" else app.test_client()
-    answer = ask(client, path, method, origin, headers=bearer("x") if who == "a bad bearer" else {})
-    assert answer.status_code in (200, 204, 401, 403)
-    vary = [each.strip() for each in answer.headers["Vary"].split(",")]
-    assert vary.count("Origin") == 1
-    if method != "OPTIONS" and answer.status_code != 403:
-        assert vary.count("Cookie") == 1
-        assert answer.headers["Cache-Control"] == "no-store"
+def test_every_answer_of_the_three_varies_by_origin(subtests: pytest.Subtests, app: Flask) -> None:
+    rows: list[tuple[str, str]] = [*ROUTES, *((path, "OPTIONS") for path, _ in ROUTES)]
+    for path, method in rows:
+        for who in ["alice", "nobody", "a bad bearer"]:
+            for origin in [None, APP, "https://evil.example", "null"]:
+                with subtests.test(origin=origin, who=who, path=path, method=method):
+                    client = signed_in(app, "alice") if who == "alice" else app.test_client()
+                    answer = ask(client, path, method, origin, headers=bearer("x") if who == "a bad bearer" else {})
+                    assert answer.status_code in (200, 204, 401, 403)
+                    vary = [each.strip() for each in answer.headers["Vary"].split(",")]
+                    assert vary.count("Origin") == 1
+                    if method != "OPTIONS" and answer.status_code != 403:
+                        assert vary.count("Cookie") == 1
+                        assert answer.headers["Cache-Control"] == "no-store"
 
 
 # ---- strangers
 
 
-@pytest.mark.parametrize("origin", STRANGERS)
-@pytest.mark.parametrize(("path", "method"), ROUTES)
-def test_a_stranger_reads_nothing_and_posts_nothing(
-    app: Flask, alice: FlaskClient, path: str, method: str, origin: str
-) -> None:
-    answer = ask(alice, path, method, origin)
-    assert shared(answer) == {}
-    assert "Origin" in answer.headers["Vary"]
-    if method == "POST":
-        assert (answer.status_code, answer.get_json()["code"]) == (403, "csrf_rejected")
-        assert "Set-Cookie" not in answer.headers
-        assert "token" not in answer.get_json()
-    assert alice.get("/protected").status_code == 200
+def test_a_stranger_reads_nothing_and_posts_nothing(subtests: pytest.Subtests, app: Flask, alice: FlaskClient) -> None:
+    for path, method in ROUTES:
+        for origin in STRANGERS:
+            with subtests.test(origin=origin, path=path, method=method):
+                answer = ask(alice, path, method, origin)
+                assert shared(answer) == {}
+                assert "Origin" in answer.headers["Vary"]
+                if method == "POST":
+                    assert (answer.status_code, answer.get_json()["code"]) == (403, "csrf_rejected")
+                    assert "Set-Cookie" not in answer.headers
+                    assert "token" not in answer.get_json()
+                assert alice.get("/protected").status_code == 200
 
 
-@pytest.mark.parametrize("origin", STRANGERS)
-def test_a_strangers_preflight_is_told_nothing(alice: FlaskClient, origin: str) -> None:
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-    assert shared(ask(alice, "/session/refresh", "OPTIONS", origin, headers=asked)) == {}
+def test_a_strangers_preflight_is_told_nothing(subtests: pytest.Subtests, alice: FlaskClient) -> None:
+    for origin in STRANGERS:
+        with subtests.test(origin=origin):
+            asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+            assert shared(ask(alice, "/session/refresh", "OPTIONS", origin, headers=asked)) == {}
 
 
 def test_a_stranger_signs_nobody_out_without_cookies_either(app: Flask) -> None:
@@ -225,18 +227,27 @@ def test_two_origins_in_two_headers_are_none(alice: FlaskClient) -> None:
 # ---- other routes
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-@pytest.mark.parametrize(
-    "path",
-    ["/protected", "/public", "/session/devices", "/session/revoke-others", "/session/revocations", "/sign-in",
-     f"/session/{'a' * 30}/revoke", "/session/static/corbado-session.js", "/session/nothing", "/nothing"],
-)  # fmt: skip
-def test_no_other_route_is_shared(app: Flask, alice: FlaskClient, path: str, method: str) -> None:
-    data = {"user": "mallory"} if method == "POST" else None
-    with ask(alice, path, method, APP, headers={"Accept": "application/json"}, data=data) as answer:
-        assert shared(answer) == {}
-        assert "Origin" not in answer.headers.get("Vary", "")
-        assert "Set-Cookie" not in answer.headers
+def test_no_other_route_is_shared(subtests: pytest.Subtests, app: Flask, alice: FlaskClient) -> None:
+    paths: list[str] = [
+        "/protected",
+        "/public",
+        "/session/devices",
+        "/session/revoke-others",
+        "/session/revocations",
+        "/sign-in",
+        f"/session/{'a' * 30}/revoke",
+        "/session/static/corbado-session.js",
+        "/session/nothing",
+        "/nothing",
+    ]
+    for path in paths:
+        for method in ["GET", "POST", "OPTIONS"]:
+            with subtests.test(method=method, path=path):
+                data = {"user": "mallory"} if method == "POST" else None
+                with ask(alice, path, method, APP, headers={"Accept": "application/json"}, data=data) as answer:
+                    assert shared(answer) == {}
+                    assert "Origin" not in answer.headers.get("Vary", "")
+                    assert "Set-Cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/protected", "/session/revoke-others", "/sign-in", "/sign-out"])

@@ -14,8 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_corbado_session.sessions.presented import PresentedTokens
-from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock
-from tests.support.apps import make_app, rows_of, statements
+from flask_corbado_session.testing import copy_jar, expire_short
+from tests.support.apps import rows_of, statements
+from tests.support.site import Site
 
 PAGE, JSON = {"Accept": "text/html"}, {"Accept": "application/json"}
 DEVICES = "/session/devices"
@@ -25,12 +26,11 @@ CHROME = (
 )
 
 
-class Site:
-    """The tests' app, its clock, and alice signed in with Firefox on Linux."""
+class DevicesSite(Site):
+    """The tests' app, and alice signed in with Firefox on Linux."""
 
     def __init__(self, database_url: str, **config: Any) -> None:
-        self.app, _, self.sessions = make_app(database_url, CORBADO_SESSION_MAX_SESSIONS_PER_USER=500, **config)
-        self.clock: MovingClock = move_clock(self.app)
+        super().__init__(database_url, CORBADO_SESSION_MAX_SESSIONS_PER_USER=500, **config)
         self.alice = self.enter("alice", FIREFOX)
 
     def enter(self, user: str, user_agent: str = CHROME, client: FlaskClient | None = None, **how: Any) -> FlaskClient:
@@ -71,8 +71,8 @@ class Site:
 
 
 @pytest.fixture
-def site(sqlite_url: str) -> Site:
-    return Site(sqlite_url)
+def site(sqlite_url: str) -> DevicesSite:
+    return DevicesSite(sqlite_url)
 
 
 def words(tag: Tag | BeautifulSoup) -> str:
@@ -90,7 +90,7 @@ def link(page: BeautifulSoup, rel: str, within: str = "") -> str:
 
 
 def test_300_devices_cost_two_statements_and_show_twenty(database_url: str) -> None:
-    site = Site(database_url)
+    site = DevicesSite(database_url)
     site.start(299)
     site.soup()
     with statements(site.app) as seen:
@@ -100,7 +100,7 @@ def test_300_devices_cost_two_statements_and_show_twenty(database_url: str) -> N
     assert "This device" in words(page.select(".corbado-card")[0])
 
 
-def test_every_device_stands_on_one_page_and_on_one_only(site: Site) -> None:
+def test_every_device_stands_on_one_page_and_on_one_only(site: DevicesSite) -> None:
     site.start(44)
     page, found, query = site.soup(), [], ""
     while True:
@@ -114,21 +114,22 @@ def test_every_device_stands_on_one_page_and_on_one_only(site: Site) -> None:
     assert words(page.select(".corbado-pages")[0]) == "Newer Page 3"
 
 
-def test_a_page_beyond_the_last_is_the_last(site: Site) -> None:
+def test_a_page_beyond_the_last_is_the_last(site: DevicesSite) -> None:
     """What stood there has been ended meanwhile."""
     site.start(24)
     assert len(site.soup("?page=99").select(".corbado-card")) == 5
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "x", "", "1.5", "1e3", "9" * 30, "٣", "%00"])
-@pytest.mark.parametrize("name", ["page", "history"])
-def test_a_page_that_is_no_number_is_refused_by_name(site: Site, name: str, value: str) -> None:
-    answer = site.alice.get(f"{DEVICES}?{name}={value}", headers=JSON)
-    problem = answer.get_json()
-    assert (answer.status_code, problem["code"], problem["field"]) == (400, "invalid_request", name)
+def test_a_page_that_is_no_number_is_refused_by_name(subtests: pytest.Subtests, site: DevicesSite) -> None:
+    for name in ["page", "history"]:
+        for value in ["0", "-1", "x", "", "1.5", "1e3", "9" * 30, "٣", "%00"]:
+            with subtests.test(value=value, name=name):
+                answer = site.alice.get(f"{DEVICES}?{name}={value}", headers=JSON)
+                problem = answer.get_json()
+                assert (answer.status_code, problem["code"], problem["field"]) == (400, "invalid_request", name)
 
 
-def test_a_device_with_many_sessions_shows_ten_and_leads_to_all(site: Site) -> None:
+def test_a_device_with_many_sessions_shows_ten_and_leads_to_all(site: DevicesSite) -> None:
     site.start(120, device=site.start(1))
     (_, many) = site.soup().select(".corbado-card")
     assert "121 sessions" in words(many)
@@ -142,20 +143,21 @@ def test_a_device_with_many_sessions_shows_ten_and_leads_to_all(site: Site) -> N
     assert "All your devices" in words(last)
 
 
-@pytest.mark.parametrize("device_id", ["x", "A" * 30, "", "%00", "../x"])
-def test_a_device_that_is_not_there_is_404(site: Site, device_id: str) -> None:
-    answer = site.alice.get(f"{DEVICES}?device={device_id}", headers=PAGE)
-    assert answer.status_code == 404
+def test_a_device_that_is_not_there_is_404(subtests: pytest.Subtests, site: DevicesSite) -> None:
+    for device_id in ["x", "A" * 30, "", "%00", "../x"]:
+        with subtests.test(device_id=device_id):
+            answer = site.alice.get(f"{DEVICES}?device={device_id}", headers=PAGE)
+            assert answer.status_code == 404
 
 
-def test_the_device_of_somebody_else_is_404_too(site: Site) -> None:
+def test_the_device_of_somebody_else_is_404_too(site: DevicesSite) -> None:
     bob = site.enter("bob")
     device = bob.get(DEVICES, headers=JSON).get_json()["devices"][0]["id"]
     assert site.alice.get(f"{DEVICES}?device={device}", headers=PAGE).status_code == 404
     assert bob.get(f"{DEVICES}?device={device}", headers=PAGE).status_code == 200
 
 
-def test_ending_something_leads_back_to_the_page_it_stood_on(site: Site) -> None:
+def test_ending_something_leads_back_to_the_page_it_stood_on(site: DevicesSite) -> None:
     site.start(44)
     page = site.soup("?page=2")
     (form,) = page.select(".corbado-card")[3].select("form[action*='/devices/'][action*='/revoke']")
@@ -165,7 +167,7 @@ def test_ending_something_leads_back_to_the_page_it_stood_on(site: Site) -> None
 
 
 def test_fifty_ended_sessions_stand_on_a_page(database_url: str) -> None:
-    site = Site(database_url)
+    site = DevicesSite(database_url)
     site.start(119)
     site.alice.post("/session/revoke-others")
     page, found, query = site.soup(), [], ""
@@ -180,7 +182,7 @@ def test_fifty_ended_sessions_stand_on_a_page(database_url: str) -> None:
     assert page.select(".corbado-history[open]")
 
 
-def test_json_gives_every_device_and_the_history_page_by_page(site: Site) -> None:
+def test_json_gives_every_device_and_the_history_page_by_page(site: DevicesSite) -> None:
     site.start(70)
     site.alice.post("/session/revoke-others")
     site.start(60)
@@ -192,7 +194,7 @@ def test_json_gives_every_device_and_the_history_page_by_page(site: Site) -> Non
 # ---- what stands there
 
 
-def test_first_and_last_seen_are_said_in_words_with_the_time_at_hand(site: Site) -> None:
+def test_first_and_last_seen_are_said_in_words_with_the_time_at_hand(site: DevicesSite) -> None:
     started = site.clock.at
     site.clock.move(hours=2)
     expire_short(site.alice)
@@ -206,14 +208,14 @@ def said(at: Any) -> str:
     return f"{at.day} {at.strftime('%B %Y, %H:%M:%S')} UTC"
 
 
-def test_a_place_is_said_to_be_approximate(site: Site) -> None:
+def test_a_place_is_said_to_be_approximate(site: DevicesSite) -> None:
     site.sessions.ip_locator({"127.0.0.1": "Switzerland"}.get)
     (card,) = site.soup().select(".corbado-card")
     assert "127.0.0.1 (approximately Switzerland) · last seen just now" in words(card)
 
 
 def test_without_addresses_and_user_agents_the_page_says_what_is_left(sqlite_url: str) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_STORE_IP=False, CORBADO_SESSION_STORE_USER_AGENT=False)
+    site = DevicesSite(sqlite_url, CORBADO_SESSION_STORE_IP=False, CORBADO_SESSION_STORE_USER_AGENT=False)
     site.stolen()
     page = site.soup()
     assert "Unknown browser" in words(page.select(".corbado-card h2")[1])
@@ -228,7 +230,7 @@ def test_without_addresses_and_user_agents_the_page_says_what_is_left(sqlite_url
         (False, "expires when the browser is closed, by {end} at the latest, or {idle} if unused"),
     ],
 )
-def test_how_long_a_session_stays_is_said(site: Site, persistent: bool, words_of_it: str) -> None:
+def test_how_long_a_session_stays_is_said(site: DevicesSite, persistent: bool, words_of_it: str) -> None:
     bob = site.enter("bob", remember=persistent)
     end, idle = site.clock.at + timedelta(days=30), site.clock.at + timedelta(days=7)
     idle_day = day_of(idle, with_year=idle.year != end.year)
@@ -239,7 +241,7 @@ def day_of(at: datetime, with_year: bool = True) -> str:
     return f"{at.day} {at.strftime('%B %Y' if with_year else '%B')}"
 
 
-def test_what_ends_others_asks_first_without_script(site: Site) -> None:
+def test_what_ends_others_asks_first_without_script(site: DevicesSite) -> None:
     site.start(2, device=site.start(1))
     page = site.soup()
     asking = page.select("details.corbado-confirm:not([open]) > form")
@@ -254,7 +256,7 @@ def test_what_ends_others_asks_first_without_script(site: Site) -> None:
     assert outside == {"logout", "name"}
 
 
-def test_a_copied_session_is_told_with_both_contexts_and_what_to_do(site: Site) -> None:
+def test_a_copied_session_is_told_with_both_contexts_and_what_to_do(site: DevicesSite) -> None:
     site.stolen()
     page = site.soup()
     (alert,) = page.select(".corbado-alert")
@@ -273,7 +275,7 @@ def test_a_copied_session_is_told_with_both_contexts_and_what_to_do(site: Site) 
 def test_a_copied_session_stands_on_top_for_14_days_and_in_the_history_after(
     sqlite_url: str, days: int, alerts: int
 ) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_IDLE_TIMEOUT=None)
+    site = DevicesSite(sqlite_url, CORBADO_SESSION_IDLE_TIMEOUT=None)
     site.stolen()
     site.clock.move(days=days)
     expire_short(site.alice)
@@ -290,7 +292,7 @@ def test_a_copied_session_stands_on_top_for_14_days_and_in_the_history_after(
         (lambda site, other: site.enter("alice", client=other), "Replaced by a newer sign-in"),
     ],
 )
-def test_why_a_session_ended_is_said_in_words(site: Site, act: Any, reason: str) -> None:
+def test_why_a_session_ended_is_said_in_words(site: DevicesSite, act: Any, reason: str) -> None:
     other = site.enter("alice", amr=["pwd", "otp"])
     act(site, other)
     (item,) = site.soup().select(".corbado-history li")
@@ -314,7 +316,7 @@ def speak(app: Flask, newstyle: bool) -> None:
 
 
 @pytest.mark.parametrize("newstyle", [False, True])
-def test_every_text_of_the_page_goes_through_the_apps_gettext(site: Site, newstyle: bool) -> None:
+def test_every_text_of_the_page_goes_through_the_apps_gettext(site: DevicesSite, newstyle: bool) -> None:
     site.stolen()
     site.start(25)
     site.start(12, device=site.start(1))
@@ -333,7 +335,7 @@ def test_every_text_of_the_page_goes_through_the_apps_gettext(site: Site, newsty
 
 
 @pytest.mark.parametrize("newstyle", [False, True])
-def test_every_text_of_an_error_goes_through_it_too(site: Site, newstyle: bool) -> None:
+def test_every_text_of_an_error_goes_through_it_too(site: DevicesSite, newstyle: bool) -> None:
     speak(site.app, newstyle)
     answer = site.alice.post("/session/revoke-others", headers={**PAGE, "Origin": "https://evil.example"})
     page = BeautifulSoup(answer.text, "html5lib")
@@ -345,7 +347,7 @@ def test_a_template_of_the_same_name_wins(sqlite_url: str, tmp_path: Path) -> No
     folder = tmp_path / "templates" / "corbado_session"
     folder.mkdir(parents=True)
     (folder / "device.html").write_text('<b class="own">{{ card.device.title }}: {{ card.sessions|length }}</b>')
-    site = Site(sqlite_url)
+    site = DevicesSite(sqlite_url)
     site.app.template_folder = str(tmp_path / "templates")
     page = site.soup()
     assert [words(tag) for tag in page.select("b.own")] == ["Firefox on Linux: 1"]

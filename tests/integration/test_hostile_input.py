@@ -24,13 +24,6 @@ from tests.support.tampering import flipped
 SHORT, LONG, DEVICE = "__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device"
 
 
-@pytest.fixture
-def app(sqlite_url: str) -> Flask:
-    app, _, _ = make_app(sqlite_url)
-    move_clock(app)
-    return app
-
-
 def raw(app: Flask, path: str = "/protected", method: str = "GET", **environ: Any) -> TestResponse:
     """A request whose headers are as given, byte for byte."""
     client = app.test_client(use_cookies=False)
@@ -138,24 +131,31 @@ def test_a_stale_long_cookie_beside_the_good_one_does_no_harm(app: Flask, alice:
     assert rows_of(app).revocation.history("alice") == []
 
 
-@pytest.mark.parametrize(
-    "header",
-    ["={name}={value}", "={value}", "; ={name}={value}", "{name}", "{name};{value}", " = {name}={value}", "{value}"],
-)
-@pytest.mark.parametrize("name", [SHORT, LONG])
-def test_a_nameless_cookie_is_none_of_ours(app: Flask, alice: FlaskClient, header: str, name: str) -> None:
+def test_a_nameless_cookie_is_none_of_ours(subtests: pytest.Subtests, app: Flask, alice: FlaskClient) -> None:
     """CVE-2023-23934: ``=__Host-name=value`` was parsed as the cookie ``__Host-name``."""
-    warm(app)
-    with statements(app) as seen:
-        answer = raw(app, HTTP_COOKIE=header.format(name=name, value=value_of(alice, name)))
-    assert (answer.status_code, seen) == (401, [])
+    headers: list[str] = [
+        "={name}={value}",
+        "={value}",
+        "; ={name}={value}",
+        "{name}",
+        "{name};{value}",
+        " = {name}={value}",
+        "{value}",
+    ]
+    for name in [SHORT, LONG]:
+        for header in headers:
+            with subtests.test(header=header, name=name):
+                warm(app)
+                with statements(app) as seen:
+                    answer = raw(app, HTTP_COOKIE=header.format(name=name, value=value_of(alice, name)))
+                assert (answer.status_code, seen) == (401, [])
 
 
-@pytest.mark.parametrize(
-    "name", [SHORT.lower(), SHORT.upper(), f" {SHORT}x", "cbo_short_session", "__Secure-cbo_short_session"]
-)
-def test_a_cookie_of_another_name_is_none_of_ours(app: Flask, alice: FlaskClient, name: str) -> None:
-    assert raw(app, HTTP_COOKIE=f"{name}={value_of(alice, SHORT)}").status_code == 401
+def test_a_cookie_of_another_name_is_none_of_ours(subtests: pytest.Subtests, app: Flask, alice: FlaskClient) -> None:
+    rows: list[str] = [SHORT.lower(), SHORT.upper(), f" {SHORT}x", "cbo_short_session", "__Secure-cbo_short_session"]
+    for name in rows:
+        with subtests.test(name=name):
+            assert raw(app, HTTP_COOKIE=f"{name}={value_of(alice, SHORT)}").status_code == 401
 
 
 def test_very_many_cookies_cost_no_statement(app: Flask) -> None:
@@ -208,12 +208,12 @@ def test_what_is_said_of_a_bearer_fits_a_header_whatever_the_issuer(sqlite_url: 
     assert answer.headers["WWW-Authenticate"].isascii()
 
 
-@pytest.mark.parametrize(
-    "header", ["Basic YTpi", "Digest x", "Bearerx y", "Bear", "", "\xff", "Token Bearer x", " Bearer x"]
-)
-def test_another_scheme_is_not_ours(app: Flask, alice: FlaskClient, header: str) -> None:
-    cookies = f"{SHORT}={value_of(alice, SHORT)}"
-    assert raw(app, HTTP_AUTHORIZATION=header, HTTP_COOKIE=cookies).status_code == 200
+def test_another_scheme_is_not_ours(subtests: pytest.Subtests, app: Flask, alice: FlaskClient) -> None:
+    rows: list[str] = ["Basic YTpi", "Digest x", "Bearerx y", "Bear", "", "\xff", "Token Bearer x", " Bearer x"]
+    for header in rows:
+        with subtests.test(header=header):
+            cookies = f"{SHORT}={value_of(alice, SHORT)}"
+            assert raw(app, HTTP_AUTHORIZATION=header, HTTP_COOKIE=cookies).status_code == 200
 
 
 def test_a_token_in_query_or_body_is_no_bearer(app: Flask, alice: FlaskClient) -> None:
@@ -276,15 +276,15 @@ def test_a_foreign_host_header_builds_no_address(sqlite_url: str) -> None:
         assert (answer.status_code, answer.headers["Location"]) == (303, "/public?next=/protected")
 
 
-@pytest.mark.parametrize(
-    "text", ["/a\r\nSet-Cookie: evil=1", "/a%0d%0aSet-Cookie:%20evil=1", "/a\nX: y", "/\r\n\r\n<html>"]
-)
-def test_no_header_can_be_injected_by_next(app: Flask, alice: FlaskClient, text: str) -> None:
-    answer = alice.post("/session/logout", data={"next": text}, headers={"Sec-Fetch-Mode": "navigate"})
-    assert answer.status_code == 303
-    assert "evil" not in " ".join(name for name, _ in answer.headers)
-    assert "\n" not in answer.headers["Location"]
-    assert not any("evil" in value for value in answer.headers.getlist("Set-Cookie"))
+def test_no_header_can_be_injected_by_next(subtests: pytest.Subtests, app: Flask, alice: FlaskClient) -> None:
+    rows: list[str] = ["/a\r\nSet-Cookie: evil=1", "/a%0d%0aSet-Cookie:%20evil=1", "/a\nX: y", "/\r\n\r\n<html>"]
+    for text in rows:
+        with subtests.test(text=text):
+            answer = alice.post("/session/logout", data={"next": text}, headers={"Sec-Fetch-Mode": "navigate"})
+            assert answer.status_code == 303
+            assert "evil" not in " ".join(name for name, _ in answer.headers)
+            assert "\n" not in answer.headers["Location"]
+            assert not any("evil" in value for value in answer.headers.getlist("Set-Cookie"))
 
 
 # ---- ids and bodies on the routes
@@ -316,11 +316,13 @@ def test_another_users_id_is_the_same_404_as_an_unknown_one(app: Flask, alice: F
     assert is_still_served(app, bob)
 
 
-@pytest.mark.parametrize("path", ["/logout", "/refresh", "/revoke-others", f"/{'a' * 30}/revoke"])
-def test_what_changes_something_is_posted(app: Flask, alice: FlaskClient, path: str) -> None:
-    methods = ["GET", "HEAD", "PUT", "DELETE", "PATCH"]
-    assert [alice.open(f"/session{path}", method=each).status_code for each in methods] == [405] * 5
-    assert is_still_served(app, alice)
+def test_what_changes_something_is_posted(subtests: pytest.Subtests, app: Flask, alice: FlaskClient) -> None:
+    rows: list[str] = ["/logout", "/refresh", "/revoke-others", f"/{'a' * 30}/revoke"]
+    for path in rows:
+        with subtests.test(path=path):
+            methods = ["GET", "HEAD", "PUT", "DELETE", "PATCH"]
+            assert [alice.open(f"/session{path}", method=each).status_code for each in methods] == [405] * 5
+            assert is_still_served(app, alice)
 
 
 BODIES: list[dict[str, Any]] = [

@@ -18,26 +18,25 @@ from sqlalchemy import insert, text
 from flask_corbado_session import CorbadoSession, current_session, login_required
 from flask_corbado_session.database.tables import tables_in
 from flask_corbado_session.model.clock import to_ms
-from flask_corbado_session.testing import MovingClock, expire_short, move_clock, signed_in
+from flask_corbado_session.testing import expire_short, signed_in
 from tests.support.apps import make_app, rows_of, state_of, statements, unprepared_app
 from tests.support.jars import SHORT, Jar, SessionRows
 from tests.support.servers import ServerProcess
+from tests.support.site import Site
 
 DAY_MS = 86_400_000
 
 
-class Site:
-    """The tests' app, whose users have a role that may change, and its clock."""
+class SiteWithRoles(Site):
+    """The tests' app, whose users have a role that may change."""
 
     def __init__(self, database_url: str, **config: Any) -> None:
-        self.url, self.config = database_url, config
+        super().__init__(database_url, **config)
         self.roles = {"alice": "reader"}
-        self.app, self.db, self.sessions = make_app(database_url, **config)
-        self.clock: MovingClock = move_clock(self.app)
         self._give_roles(self.app, self.sessions)
 
-    def second(self) -> Flask:
-        """Another server of the same site, on the same database."""
+    def second_server(self) -> Flask:
+        """Another server of the same site, whose users have the same roles."""
         app, _, sessions = unprepared_app(self.url, **self.config)
         state_of(app).clock.read = self.clock
         self._give_roles(app, sessions)
@@ -55,8 +54,8 @@ class Site:
 
 
 @pytest.fixture
-def site(database_url: str) -> Site:
-    return Site(database_url)
+def site(database_url: str) -> SiteWithRoles:
+    return SiteWithRoles(database_url)
 
 
 def role(client: FlaskClient) -> str:
@@ -80,7 +79,7 @@ def at_home(client: FlaskClient, app: Flask) -> FlaskClient:
 # ---- claims that change now
 
 
-def test_refresh_claims_changes_this_browser_in_this_answer_and_no_other(site: Site) -> None:
+def test_refresh_claims_changes_this_browser_in_this_answer_and_no_other(site: SiteWithRoles) -> None:
     here, there = signed_in(site.app, "alice"), signed_in(site.app, "alice")
     answer = here.post("/promote")
     assert answer.text == "editor"
@@ -90,7 +89,7 @@ def test_refresh_claims_changes_this_browser_in_this_answer_and_no_other(site: S
     assert role(there) == "editor"
 
 
-def test_refresh_claims_keeps_the_session_and_the_time_of_signing_in(site: Site) -> None:
+def test_refresh_claims_keeps_the_session_and_the_time_of_signing_in(site: SiteWithRoles) -> None:
     here = signed_in(site.app, "alice", amr=["pwd"])
     before = here.get("/session").get_json()
     site.clock.move(minutes=5)
@@ -102,7 +101,7 @@ def test_refresh_claims_keeps_the_session_and_the_time_of_signing_in(site: Site)
     assert after["issued_at"] > before["issued_at"]
 
 
-def test_refresh_claims_asks_for_a_session_in_a_browser(site: Site) -> None:
+def test_refresh_claims_asks_for_a_session_in_a_browser(site: SiteWithRoles) -> None:
     here = signed_in(site.app, "alice")
     token = here.get_cookie(SHORT)
     assert token is not None
@@ -112,7 +111,7 @@ def test_refresh_claims_asks_for_a_session_in_a_browser(site: Site) -> None:
     assert "Set-Cookie" not in answer.headers
 
 
-def test_expire_short_changes_every_browser_of_the_user_at_the_next_request(site: Site) -> None:
+def test_expire_short_changes_every_browser_of_the_user_at_the_next_request(site: SiteWithRoles) -> None:
     browsers = [signed_in(site.app, "alice") for _ in range(3)]
     bob = signed_in(site.app, "bob")
     site.clock.move(seconds=30)
@@ -123,8 +122,8 @@ def test_expire_short_changes_every_browser_of_the_user_at_the_next_request(site
     assert role(bob) == "none"
 
 
-def test_expire_short_is_known_within_a_second_to_another_server(site: Site) -> None:
-    other = site.second()
+def test_expire_short_is_known_within_a_second_to_another_server(site: SiteWithRoles) -> None:
+    other = site.second_server()
     here = signed_in(site.app, "alice")
     there = at_home(here, other)
     assert role(there) == "reader"
@@ -137,7 +136,7 @@ def test_expire_short_is_known_within_a_second_to_another_server(site: Site) -> 
     assert role(there) == "editor"
 
 
-def test_expire_short_costs_one_refresh_and_then_nothing(site: Site) -> None:
+def test_expire_short_costs_one_refresh_and_then_nothing(site: SiteWithRoles) -> None:
     here = signed_in(site.app, "alice")
     site.clock.move(minutes=2)
     with site.app.app_context():
@@ -150,7 +149,7 @@ def test_expire_short_costs_one_refresh_and_then_nothing(site: Site) -> None:
     assert seen == []
 
 
-def test_expire_short_may_spare_one_session(site: Site) -> None:
+def test_expire_short_may_spare_one_session(site: SiteWithRoles) -> None:
     here, there = signed_in(site.app, "alice"), signed_in(site.app, "alice")
     mine = here.get("/session").get_json()["session_id"]
     site.clock.move(seconds=5)
@@ -160,7 +159,7 @@ def test_expire_short_may_spare_one_session(site: Site) -> None:
     assert [role(here), role(there)] == ["reader", "editor"]
 
 
-def test_expire_short_signs_nobody_out_and_nobody_in(site: Site) -> None:
+def test_expire_short_signs_nobody_out_and_nobody_in(site: SiteWithRoles) -> None:
     gone = signed_in(site.app, "alice")
     gone.post("/sign-out")
     with site.app.app_context():
@@ -207,7 +206,7 @@ def test_of_twenty_parallel_sign_ins_as_many_stay_as_may(database_url: str, limi
 
 
 def test_the_least_recently_seen_is_ended_as_limit(sqlite_url: str) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_MAX_SESSIONS_PER_USER=3)
+    site = SiteWithRoles(sqlite_url, CORBADO_SESSION_MAX_SESSIONS_PER_USER=3)
     browsers = []
     for _ in range(3):
         browsers.append(signed_in(site.app, "alice"))
@@ -230,7 +229,7 @@ def test_the_least_recently_seen_is_ended_as_limit(sqlite_url: str) -> None:
 )
 def test_idle_and_absolute_lifetimes(sqlite_url: str, used_every: timedelta, times: int, reason: str) -> None:
     ten_days, one_day = timedelta(days=10), timedelta(days=1)
-    site = Site(sqlite_url, CORBADO_SESSION_LONG_LIFETIME=ten_days, CORBADO_SESSION_IDLE_TIMEOUT=one_day)
+    site = SiteWithRoles(sqlite_url, CORBADO_SESSION_LONG_LIFETIME=ten_days, CORBADO_SESSION_IDLE_TIMEOUT=one_day)
     alice = signed_in(site.app, "alice")
     for served in range(11):
         site.clock.move(used_every)
@@ -243,7 +242,9 @@ def test_idle_and_absolute_lifetimes(sqlite_url: str, used_every: timedelta, tim
 
 
 def test_without_an_idle_timeout_the_absolute_end_alone_counts(sqlite_url: str) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_LONG_LIFETIME=timedelta(days=10), CORBADO_SESSION_IDLE_TIMEOUT=None)
+    site = SiteWithRoles(
+        sqlite_url, CORBADO_SESSION_LONG_LIFETIME=timedelta(days=10), CORBADO_SESSION_IDLE_TIMEOUT=None
+    )
     alice = signed_in(site.app, "alice")
     expire_short(alice)
     site.clock.move(timedelta(days=10) - timedelta(seconds=2))
@@ -256,7 +257,7 @@ def test_without_an_idle_timeout_the_absolute_end_alone_counts(sqlite_url: str) 
 
 
 @pytest.mark.parametrize("remember", [True, False])
-def test_remember_me_is_kept_by_every_refresh(site: Site, remember: bool) -> None:
+def test_remember_me_is_kept_by_every_refresh(site: SiteWithRoles, remember: bool) -> None:
     alice = signed_in(site.app, "alice", remember=remember)
     for minutes in (2, 0.1, 2, 30):
         site.clock.move(minutes=minutes)
@@ -269,8 +270,8 @@ def test_remember_me_is_kept_by_every_refresh(site: Site, remember: bool) -> Non
 # ---- who is out
 
 
-def test_a_disabled_account_is_out_everywhere_within_a_second(site: Site) -> None:
-    other = site.second()
+def test_a_disabled_account_is_out_everywhere_within_a_second(site: SiteWithRoles) -> None:
+    other = site.second_server()
     browsers = [signed_in(site.app, "alice"), at_home(signed_in(site.app, "alice"), other)]
     bob = signed_in(site.app, "bob")
     assert [browser.get("/protected").status_code for browser in browsers] == [200, 200]
@@ -283,7 +284,7 @@ def test_a_disabled_account_is_out_everywhere_within_a_second(site: Site) -> Non
     assert bob.get("/protected").status_code == 200
 
 
-def test_a_loader_that_says_no_ends_the_session_at_the_next_refresh(site: Site) -> None:
+def test_a_loader_that_says_no_ends_the_session_at_the_next_refresh(site: SiteWithRoles) -> None:
     known = {"alice"}
     site.sessions.user_loader(lambda user_id: user_id if user_id in known else None)
     alice = signed_in(site.app, "alice")
@@ -297,7 +298,7 @@ def test_a_loader_that_says_no_ends_the_session_at_the_next_refresh(site: Site) 
 # ---- what is forgotten
 
 
-def fill(site: Site, count: int, age: timedelta) -> None:
+def fill(site: SiteWithRoles, count: int, age: timedelta) -> None:
     """Sessions that ended so long ago, each on a device of its own."""
     tables, at = tables_in(site.db.metadata), to_ms(site.clock.at - age)
     devices = [
@@ -327,7 +328,7 @@ def fill(site: Site, count: int, age: timedelta) -> None:
         connection.execute(text("COMMIT"))
 
 
-def test_what_ended_is_kept_for_the_retention_and_then_forgotten(site: Site) -> None:
+def test_what_ended_is_kept_for_the_retention_and_then_forgotten(site: SiteWithRoles) -> None:
     fill(site, 3, timedelta(days=89))
     command = ["corbado-session", "cleanup", "--json"]
     assert site.app.test_cli_runner().invoke(args=command).output == '{"deleted": 0}\n'
@@ -335,7 +336,7 @@ def test_what_ended_is_kept_for_the_retention_and_then_forgotten(site: Site) -> 
     assert site.app.test_cli_runner().invoke(args=command).output == '{"deleted": 6}\n'
 
 
-def test_cleanup_leaves_the_living_and_their_devices(site: Site) -> None:
+def test_cleanup_leaves_the_living_and_their_devices(site: SiteWithRoles) -> None:
     alice = signed_in(site.app, "alice")
     fill(site, 1200, timedelta(days=100))
     with site.app.app_context():
@@ -345,9 +346,9 @@ def test_cleanup_leaves_the_living_and_their_devices(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_people_sign_in_while_20_000_rows_are_cleaned_up(site: Site) -> None:
+def test_people_sign_in_while_20_000_rows_are_cleaned_up(site: SiteWithRoles) -> None:
     fill(site, 10_000, timedelta(days=100))
-    other, done = site.second(), threading.Event()
+    other, done = site.second_server(), threading.Event()
     slowest, entered = 0.0, 0
 
     def clean() -> int:

@@ -10,65 +10,61 @@ from flask import Flask
 from flask_corbado_session.testing import move_clock, signed_in
 from flask_corbado_session.verification.ended import FEED_AGE
 from flask_corbado_session.web.views import _FEED_LIMIT
-from tests.support.apps import make_app, state_of, statements
+from tests.support.apps import state_of, statements
 from tests.support.key_files import NOON
 
 
-@pytest.fixture
-def site(sqlite_url: str) -> Flask:
-    return make_app(sqlite_url)[0]
+def test_a_since_that_is_no_time_is_refused_by_name(subtests: pytest.Subtests, app: Flask) -> None:
+    rows: list[str] = ["x", "-1", "1.5", "9" * 16, "9" * 5000, "0x1", " 1", "\u0661", "1e3", "1;2", "null", ""]
+    for since in rows:
+        with subtests.test(since=since):
+            answer = app.test_client().get("/session/revocations", query_string={"since": since})
+            told = answer.get_json()
+            assert (answer.status_code, told["code"], told["field"]) == (400, "invalid_request", "since")
 
 
-@pytest.mark.parametrize(
-    "since", ["x", "-1", "1.5", "9" * 16, "9" * 5000, "0x1", " 1", "\u0661", "1e3", "1;2", "null", ""]
-)
-def test_a_since_that_is_no_time_is_refused_by_name(site: Flask, since: str) -> None:
-    answer = site.test_client().get("/session/revocations", query_string={"since": since})
-    told = answer.get_json()
-    assert (answer.status_code, told["code"], told["field"]) == (400, "invalid_request", "since")
+def test_any_time_is_a_since(subtests: pytest.Subtests, app: Flask) -> None:
+    for since in [None, "0", "00", "999999999999999"]:
+        with subtests.test(since=since):
+            query = None if since is None else {"since": since}
+            answer = app.test_client().get("/session/revocations", query_string=query)
+            assert (answer.status_code, set(answer.get_json())) == (200, {"ended", "not_before", "until", "more"})
 
 
-@pytest.mark.parametrize("since", [None, "0", "00", "999999999999999"])
-def test_any_time_is_a_since(site: Flask, since: str | None) -> None:
-    query = None if since is None else {"since": since}
-    answer = site.test_client().get("/session/revocations", query_string=query)
-    assert (answer.status_code, set(answer.get_json())) == (200, {"ended", "not_before", "until", "more"})
-
-
-def test_the_feed_is_open_and_tells_ids_alone(site: Flask) -> None:
-    client = signed_in(site, "alice")
+def test_the_feed_is_open_and_tells_ids_alone(app: Flask) -> None:
+    client = signed_in(app, "alice")
     session_id = client.get("/session").get_json()["session_id"]
     client.post("/session/logout")
-    answer = site.test_client().get("/session/revocations")
+    answer = app.test_client().get("/session/revocations")
     assert answer.get_json()["ended"] == [session_id]
     assert "alice" not in answer.text
     assert answer.headers["Cache-Control"] == "no-store"
     assert "Set-Cookie" not in answer.headers
 
 
-def test_the_feed_tells_what_came_after_since(site: Flask) -> None:
-    clock = move_clock(site, NOON)
+def test_the_feed_tells_what_came_after_since(app: Flask) -> None:
+    clock = move_clock(app, NOON)
     ids = []
     for _ in range(3):
-        client = signed_in(site, "alice")
+        client = signed_in(app, "alice")
         ids.append(client.get("/session").get_json()["session_id"])
         client.post("/session/logout")
         clock.move(seconds=10)
     base = int(NOON.timestamp() * 1000)
 
     def told(since: int) -> set[str]:
-        return set(site.test_client().get(f"/session/revocations?since={since}").get_json()["ended"])
+        return set(app.test_client().get(f"/session/revocations?since={since}").get_json()["ended"])
 
     assert [told(since) for since in (0, base - 1, base, base + 10_000, base + 20_000)] == [
         set(ids), set(ids), set(ids[1:]), set(ids[2:]), set(),
     ]  # fmt: skip
 
 
-def test_the_feed_asks_the_database_every_200_milliseconds_at_most(site: Flask) -> None:
-    clock = move_clock(site, NOON)
-    client = site.test_client()
+def test_the_feed_asks_the_database_every_200_milliseconds_at_most(app: Flask) -> None:
+    clock = move_clock(app, NOON)
+    client = app.test_client()
     client.get("/session/revocations")
-    with statements(site) as seen:
+    with statements(app) as seen:
         for _ in range(50):  # a second
             clock.move(milliseconds=20)
             client.get("/session/revocations?since=0")
@@ -76,11 +72,11 @@ def test_the_feed_asks_the_database_every_200_milliseconds_at_most(site: Flask) 
     assert len(seen) == 5
 
 
-def test_many_at_once_cost_the_database_one_query(site: Flask) -> None:
-    site.test_client().get("/session/revocations")
-    move_clock(site).move(seconds=5)
-    with statements(site) as seen:
-        threads = [threading.Thread(target=site.test_client().get, args=("/session/revocations",)) for _ in range(20)]
+def test_many_at_once_cost_the_database_one_query(app: Flask) -> None:
+    app.test_client().get("/session/revocations")
+    move_clock(app).move(seconds=5)
+    with statements(app) as seen:
+        threads = [threading.Thread(target=app.test_client().get, args=("/session/revocations",)) for _ in range(20)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -88,31 +84,31 @@ def test_many_at_once_cost_the_database_one_query(site: Flask) -> None:
     assert len(seen) == 1
 
 
-def test_the_feed_is_bounded_and_says_that_there_is_more(site: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_feed_is_bounded_and_says_that_there_is_more(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flask_corbado_session.web.views._FEED_LIMIT", 100)
-    ended = state_of(site).short_sessions.ended
+    ended = state_of(app).short_sessions.ended
     assert ended is not None
-    clock = move_clock(site, NOON)
+    clock = move_clock(app, NOON)
     for number in range(250):
         clock.move(milliseconds=1)
         ended.add([f"{number:030}"])
     told: list[str] = []
     since, pages, more = 0, 0, True
     while more:
-        page = site.test_client().get(f"/session/revocations?since={since}").get_json()
+        page = app.test_client().get(f"/session/revocations?since={since}").get_json()
         assert len(page["ended"]) <= 100
         told, since, more, pages = told + page["ended"], page["until"], page["more"], pages + 1
     assert (sorted(told), pages) == ([f"{number:030}" for number in range(250)], 3)
 
 
-def test_ids_that_ended_in_one_millisecond_are_told_together(site: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_that_ended_in_one_millisecond_are_told_together(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page was cut among them, and the next began after the time they share."""
     monkeypatch.setattr("flask_corbado_session.web.views._FEED_LIMIT", 100)
-    ended = state_of(site).short_sessions.ended
+    ended = state_of(app).short_sessions.ended
     assert ended is not None
-    move_clock(site, NOON)
+    move_clock(app, NOON)
     ended.add([f"{number:030}" for number in range(150)])
-    page = site.test_client().get("/session/revocations").get_json()
+    page = app.test_client().get("/session/revocations").get_json()
     assert len(page["ended"]) == 150
 
 

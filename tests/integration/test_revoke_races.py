@@ -37,7 +37,7 @@ class Race:
 
     def run(self, workers: ThreadPoolExecutor, rows: SessionRows) -> int:
         """Race; how many refreshes were served before the revocation. Asserts that none was after it."""
-        rows.put(self._id, at=0)  # the first refresh promotes
+        rows.put(self._id, rotated_at=0)  # the first refresh promotes
         racers = [workers.submit(self._refresh, app) for app in (self._app, self._other)]
         workers.submit(self._revoke).result()
         answers = [answer for racer in racers for answer in racer.result()]

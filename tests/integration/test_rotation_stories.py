@@ -15,10 +15,11 @@ from sqlalchemy import event
 
 from flask_corbado_session import session_refreshed, session_reuse_detected
 from flask_corbado_session.model.records import Context
-from flask_corbado_session.testing import MovingClock, move_clock
-from tests.support.apps import make_app, rows_of
+from flask_corbado_session.testing import MovingClock
+from tests.support.apps import rows_of
 from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
 from tests.support.oracle import BURST_WINDOW, MAX_REOPENS, MIN_AGE, read
+from tests.support.site import Site
 
 OWNER = Context("192.0.2.1", "Owner/1.0")
 THIEF = Context("203.0.113.6", "Thief/6.6")
@@ -26,13 +27,8 @@ QUARTER = 15 * 60
 
 
 @pytest.fixture
-def app(database_url: str) -> Flask:
-    return make_app(database_url)[0]
-
-
-@pytest.fixture
-def clock(app: Flask) -> MovingClock:
-    return move_clock(app)
+def site(database_url: str) -> Site:
+    return Site(database_url)
 
 
 @pytest.fixture

@@ -17,18 +17,13 @@ from flask_corbado_session.model.records import Context
 from flask_corbado_session.tokens.long import LongToken
 from tests.support.jars import SessionRows, as_row
 from tests.support.oracle import BURST_WINDOW, MAX_REOPENS, MIN_AGE, Token, kind, present
-from tests.support.rules import NOON, Rules, rules_on
+from tests.support.rules import NOON, Rules
 
 DAY = 86_400_000
 NOW = to_ms(NOON) + DAY
 AGES = [-DAY, -1, 0, BURST_WINDOW - 1, BURST_WINDOW, BURST_WINDOW + 1, MIN_AGE - 1, MIN_AGE, MIN_AGE + 1, DAY // 2]
 WINS = [0, MAX_REOPENS - 1, MAX_REOPENS, MAX_REOPENS + 1]
 GEN = 5
-
-
-@pytest.fixture
-def rules(database_url: str) -> Rules:
-    return rules_on(database_url)
 
 
 @pytest.fixture

@@ -14,28 +14,27 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask_corbado_session import CorbadoSession, confirm_login, current_session, fresh_login_required, session_started
-from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock, signed_in
+from flask_corbado_session.testing import copy_jar, expire_short, signed_in
 from flask_corbado_session.web.resume import COOKIE, LIFETIME
-from tests.support.apps import make_app, rows_of, statements
+from tests.support.apps import rows_of, statements
 from tests.support.jars import LONG, SHORT
+from tests.support.site import Site
 
 PAGE = {"Accept": "text/html"}
 RESUME = "/session/resume"
 
 
-class Site:
-    """The tests' app with step-up views, its clock, and alice signed in by password."""
+class StepUpSite(Site):
+    """The tests' app with step-up views, and alice signed in by password."""
 
     def __init__(self, database_url: str, **config: Any) -> None:
-        config = {"CORBADO_SESSION_REAUTH_VIEW": "/confirm", **config}
-        self.app, _, self.sessions = make_app(database_url, **config)
+        super().__init__(database_url, **{"CORBADO_SESSION_REAUTH_VIEW": "/confirm", **config})
         add_views(self.app, self.sessions)
-        self.clock: MovingClock = move_clock(self.app)
-        self.alice = self.signed_in("alice")
+        self.alice = self.signed_in()
 
-    def signed_in(self, user: str, **how: Any) -> FlaskClient:
-        """A browser somebody signed in with just now."""
-        return signed_in(self.app, user, **{"amr": ["pwd"], **how})
+    def signed_in(self, user: Any = "alice", **how: Any) -> FlaskClient:
+        """A browser this user signed in with just now, by password."""
+        return super().signed_in(user, **{"amr": ["pwd"], **how})
 
     def confirm(self, client: FlaskClient | None = None, amr: str = "pwd", **query: str) -> TestResponse:
         """Prove it again."""
@@ -65,8 +64,8 @@ def add_views(app: Flask, sessions: CorbadoSession) -> None:
 
 
 @pytest.fixture
-def site(sqlite_url: str) -> Site:
-    return Site(sqlite_url)
+def site(sqlite_url: str) -> StepUpSite:
+    return StepUpSite(sqlite_url)
 
 
 def form_on(page: TestResponse) -> tuple[str, list[tuple[str, str]]]:
@@ -78,7 +77,7 @@ def form_on(page: TestResponse) -> tuple[str, list[tuple[str, str]]]:
 # ---- who is fresh
 
 
-def test_a_recent_sign_in_is_let_in_without_a_statement(site: Site) -> None:
+def test_a_recent_sign_in_is_let_in_without_a_statement(site: StepUpSite) -> None:
     site.alice.get("/protected")  # which asks what was ended; the clock stands still
     with statements(site.app) as seen:
         assert site.alice.post("/pay", data={"amount": "12"}).get_json()["form"] == {"amount": ["12"]}
@@ -86,13 +85,13 @@ def test_a_recent_sign_in_is_let_in_without_a_statement(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("age", "status"), [(0, 200), (299, 200), (300, 200), (302, 401), (-60, 200)])
-def test_max_age_is_kept_to_the_second(site: Site, age: int, status: int) -> None:
+def test_max_age_is_kept_to_the_second(site: StepUpSite, age: int, status: int) -> None:
     """``auth_time`` is whole seconds, rounded down: nobody is refused early, and a second late at most."""
     site.clock.move(seconds=age)
     assert site.alice.get("/pay").status_code == status
 
 
-def test_a_refresh_makes_no_sign_in_younger(site: Site) -> None:
+def test_a_refresh_makes_no_sign_in_younger(site: StepUpSite) -> None:
     site.clock.move(minutes=6)
     expire_short(site.alice)
     assert site.alice.get("/protected").status_code == 200
@@ -102,11 +101,11 @@ def test_a_refresh_makes_no_sign_in_younger(site: Site) -> None:
 @pytest.mark.parametrize(
     ("amr", "status"), [(["otp", "pwd"], 200), (["pwd", "otp", "mfa"], 200), (["pwd"], 401), (["otp"], 401), ([], 401)]
 )
-def test_every_wanted_method_must_have_been_used(site: Site, amr: list[str], status: int) -> None:
+def test_every_wanted_method_must_have_been_used(site: StepUpSite, amr: list[str], status: int) -> None:
     assert site.signed_in("bob", amr=amr).get("/vault").status_code == status
 
 
-def test_without_parentheses_and_async_it_wants_five_minutes(site: Site) -> None:
+def test_without_parentheses_and_async_it_wants_five_minutes(site: StepUpSite) -> None:
     assert site.alice.get("/plain").text == "open"
     site.clock.move(minutes=6)
     assert site.alice.get("/plain").status_code == 401
@@ -115,7 +114,7 @@ def test_without_parentheses_and_async_it_wants_five_minutes(site: Site) -> None
 # ---- what anyone else is answered
 
 
-def test_a_script_is_answered_by_rfc_9470(site: Site) -> None:
+def test_a_script_is_answered_by_rfc_9470(site: StepUpSite) -> None:
     site.clock.move(minutes=6)
     answer = site.alice.post("/pay", json={})
     assert (answer.status_code, answer.mimetype) == (401, "application/problem+json")
@@ -127,13 +126,13 @@ def test_a_script_is_answered_by_rfc_9470(site: Site) -> None:
     assert "Set-Cookie" not in answer.headers
 
 
-def test_the_answer_names_the_methods_that_are_wanted(site: Site) -> None:
+def test_the_answer_names_the_methods_that_are_wanted(site: StepUpSite) -> None:
     answer = site.alice.get("/vault")
     assert answer.get_json()["amr"] == ["otp", "pwd"]
     assert "by otp, pwd" in answer.headers["WWW-Authenticate"]
 
 
-def test_a_bearer_is_answered_by_rfc_9470_even_where_pages_are_accepted(site: Site) -> None:
+def test_a_bearer_is_answered_by_rfc_9470_even_where_pages_are_accepted(site: StepUpSite) -> None:
     token = site.alice.get_cookie(SHORT)
     assert token is not None
     headers = {"Authorization": f"Bearer {token.value}", **PAGE}
@@ -147,7 +146,7 @@ def test_a_bearer_is_answered_by_rfc_9470_even_where_pages_are_accepted(site: Si
     assert "Set-Cookie" not in for_page.headers
 
 
-def test_a_page_leads_to_where_one_confirms_and_back(site: Site) -> None:
+def test_a_page_leads_to_where_one_confirms_and_back(site: StepUpSite) -> None:
     site.clock.move(minutes=6)
     answer = site.alice.get("/pay?to=bob", headers=PAGE)
     assert (answer.status_code, answer.location) == (303, "/confirm?next=%2Fpay%3Fto%3Dbob")
@@ -157,25 +156,25 @@ def test_a_page_leads_to_where_one_confirms_and_back(site: Site) -> None:
 
 
 def test_without_a_view_of_its_own_the_sign_in_page_asks(sqlite_url: str) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_REAUTH_VIEW=None, CORBADO_SESSION_LOGIN_VIEW="/enter")
+    site = StepUpSite(sqlite_url, CORBADO_SESSION_REAUTH_VIEW=None, CORBADO_SESSION_LOGIN_VIEW="/enter")
     site.clock.move(minutes=6)
     assert site.alice.get("/pay", headers=PAGE).location == "/enter?next=%2Fpay"
 
 
 def test_without_any_such_view_a_page_says_what_is_wanted(sqlite_url: str) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_REAUTH_VIEW=None)
+    site = StepUpSite(sqlite_url, CORBADO_SESSION_REAUTH_VIEW=None)
     site.clock.move(minutes=6)
     answer = site.alice.get("/pay", headers=PAGE)
     assert answer.status_code == 401
     assert "Please confirm that it is you" in answer.text
 
 
-def test_nobody_is_asked_to_sign_in_not_to_confirm(site: Site) -> None:
+def test_nobody_is_asked_to_sign_in_not_to_confirm(site: StepUpSite) -> None:
     answer = site.app.test_client().post("/pay", data={})
     assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthenticated")
 
 
-def test_a_foreign_page_is_turned_away_before_anything_is_kept(site: Site) -> None:
+def test_a_foreign_page_is_turned_away_before_anything_is_kept(site: StepUpSite) -> None:
     site.clock.move(minutes=6)
     answer = site.alice.post("/pay", data={"amount": "9"}, headers={**PAGE, "Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
@@ -186,7 +185,7 @@ def test_a_foreign_page_is_turned_away_before_anything_is_kept(site: Site) -> No
 
 
 def test_a_confirmed_login_is_a_new_session_in_the_place_of_the_old_one(database_url: str) -> None:
-    site = Site(database_url)
+    site = StepUpSite(database_url)
     site.alice = site.signed_in("alice", claims={"team": "blue"}, remember=False)
     before, old = site.alice.get("/session").get_json(), copy_jar(site.alice)
     site.clock.move(minutes=6)
@@ -206,7 +205,7 @@ def test_a_confirmed_login_is_a_new_session_in_the_place_of_the_old_one(database
 
 
 @pytest.mark.parametrize("remember", [True, False])
-def test_remember_me_stays_as_it_was(site: Site, remember: bool) -> None:
+def test_remember_me_stays_as_it_was(site: StepUpSite, remember: bool) -> None:
     client = site.signed_in("bob", remember=remember)
     cookies = site.confirm(client).headers.getlist("Set-Cookie")
     lasting = [
@@ -215,14 +214,14 @@ def test_remember_me_stays_as_it_was(site: Site, remember: bool) -> None:
     assert lasting == [remember, remember]
 
 
-def test_a_confirmed_login_is_no_new_device(site: Site) -> None:
+def test_a_confirmed_login_is_no_new_device(site: StepUpSite) -> None:
     told: list[Any] = []
     site.sessions.notifier(told.append)
     site.confirm()
     assert told == []
 
 
-def test_the_old_long_token_is_no_theft_of_the_new_session(site: Site) -> None:
+def test_the_old_long_token_is_no_theft_of_the_new_session(site: StepUpSite) -> None:
     old = copy_jar(site.alice)
     site.confirm()
     expire_short(old)
@@ -230,7 +229,7 @@ def test_the_old_long_token_is_no_theft_of_the_new_session(site: Site) -> None:
     assert site.alice.get("/protected").status_code == 200
 
 
-def test_confirming_with_an_expired_short_session_refreshes_and_replaces_it(site: Site) -> None:
+def test_confirming_with_an_expired_short_session_refreshes_and_replaces_it(site: StepUpSite) -> None:
     site.clock.move(minutes=20)
     expire_short(site.alice)
     assert site.confirm().status_code == 303
@@ -239,25 +238,25 @@ def test_confirming_with_an_expired_short_session_refreshes_and_replaces_it(site
 
 @pytest.mark.parametrize("login_view", [None, "/enter"])
 def test_nobody_cannot_confirm(sqlite_url: str, login_view: str | None) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW=login_view)
+    site = StepUpSite(sqlite_url, CORBADO_SESSION_LOGIN_VIEW=login_view)
     answer = site.confirm(site.app.test_client())
     assert answer.status_code == (401 if login_view is None else 303)
     assert "Set-Cookie" not in answer.headers
 
 
-def test_a_foreign_page_cannot_confirm(site: Site) -> None:
+def test_a_foreign_page_cannot_confirm(site: StepUpSite) -> None:
     answer = site.alice.post("/confirm", data={"amr": "pwd"}, headers={"Origin": "https://evil.example"})
     assert (answer.status_code, answer.get_json()["code"]) == (403, "csrf_rejected")
 
 
-def test_a_bad_method_changes_nothing(site: Site) -> None:
+def test_a_bad_method_changes_nothing(site: StepUpSite) -> None:
     site.app.testing = False
     answer = site.alice.post("/confirm", data={"amr": "x" * 300})
     assert answer.status_code == 500  # a mistake of the app's, which names its methods itself
     assert site.alice.get("/protected").status_code == 200
 
 
-def test_a_confirmed_login_is_signalled_as_a_start(site: Site) -> None:
+def test_a_confirmed_login_is_signalled_as_a_start(site: StepUpSite) -> None:
     heard: list[Any] = []
 
     def hear(sender: object, **facts: object) -> None:
@@ -275,7 +274,7 @@ FIELDS = {"amount": "12,50 €", "to": ["bob", "carol"], "note": 'a "quoted" & <
 
 
 @pytest.fixture
-def interrupted(site: Site) -> Site:
+def interrupted(site: StepUpSite) -> StepUpSite:
     """Alice sent a form six minutes after she signed in."""
     site.clock.move(minutes=6)
     answer = site.alice.post("/pay?from=savings", data=FIELDS, headers=PAGE)
@@ -283,7 +282,7 @@ def interrupted(site: Site) -> Site:
     return site
 
 
-def test_an_interrupted_form_is_sent_again_as_it_was(interrupted: Site) -> None:
+def test_an_interrupted_form_is_sent_again_as_it_was(interrupted: StepUpSite) -> None:
     assert interrupted.confirm(next=RESUME).location == RESUME
     action, fields = form_on(interrupted.alice.get(RESUME, headers=PAGE))
     assert (action, fields[0]) == ("/pay?from=savings", ("amount", "12,50 €"))
@@ -294,27 +293,27 @@ def test_an_interrupted_form_is_sent_again_as_it_was(interrupted: Site) -> None:
     assert sent.get_json()["args"] == {"from": "savings"}
 
 
-def test_what_was_typed_is_readable_nowhere(interrupted: Site) -> None:
+def test_what_was_typed_is_readable_nowhere(interrupted: StepUpSite) -> None:
     cookie = interrupted.alice.get_cookie(COOKIE, path=RESUME)
     assert cookie is not None
     hidden = not any(each in cookie.value for each in ("12,50", "bob", "quoted"))
     assert (hidden, cookie.path, cookie.http_only, cookie.secure, cookie.same_site) == (True, RESUME, True, True, "Lax")
 
 
-def test_the_page_is_shown_to_the_same_user_alone(interrupted: Site) -> None:
+def test_the_page_is_shown_to_the_same_user_alone(interrupted: StepUpSite) -> None:
     signed_in(interrupted.app, "bob", amr=["pwd"], client=interrupted.alice)
     answer = interrupted.alice.get(RESUME)
     assert (answer.status_code, answer.get_json()["code"]) == (404, "nothing_to_resume")
 
 
-def test_nobody_sees_the_form(interrupted: Site) -> None:
+def test_nobody_sees_the_form(interrupted: StepUpSite) -> None:
     for name in (SHORT, LONG):
         interrupted.alice.delete_cookie(name)
     assert interrupted.alice.get(RESUME).status_code == 401
 
 
 @pytest.mark.parametrize(("age", "status"), [(LIFETIME, 200), (LIFETIME + 1, 404)])
-def test_a_form_waits_ten_minutes(interrupted: Site, age: int, status: int) -> None:
+def test_a_form_waits_ten_minutes(interrupted: StepUpSite, age: int, status: int) -> None:
     interrupted.clock.move(seconds=age)
     assert interrupted.alice.get(RESUME).status_code == status
 
@@ -322,14 +321,14 @@ def test_a_form_waits_ten_minutes(interrupted: Site, age: int, status: int) -> N
 @pytest.mark.parametrize(
     "spoil", [lambda v: v[:-4], lambda v: v.swapcase(), lambda v: "x", lambda v: "", lambda v: "é"]
 )
-def test_a_cookie_that_was_tampered_with_is_none(interrupted: Site, spoil: Any) -> None:
+def test_a_cookie_that_was_tampered_with_is_none(interrupted: StepUpSite, spoil: Any) -> None:
     cookie = interrupted.alice.get_cookie(COOKIE, path=RESUME)
     assert cookie is not None
     interrupted.alice.set_cookie(COOKIE, spoil(cookie.value), path=RESUME)
     assert interrupted.alice.get(RESUME).status_code == 404
 
 
-def test_a_form_outlives_a_change_of_the_secret_key(interrupted: Site) -> None:
+def test_a_form_outlives_a_change_of_the_secret_key(interrupted: StepUpSite) -> None:
     config = interrupted.app.config
     config["SECRET_KEY_FALLBACKS"], config["SECRET_KEY"] = [config["SECRET_KEY"]], "another key, as good as the first"
     assert interrupted.alice.get(RESUME).status_code == 200
@@ -337,7 +336,7 @@ def test_a_form_outlives_a_change_of_the_secret_key(interrupted: Site) -> None:
     assert interrupted.alice.get(RESUME).status_code == 404
 
 
-def test_of_two_interrupted_forms_the_later_one_waits(interrupted: Site) -> None:
+def test_of_two_interrupted_forms_the_later_one_waits(interrupted: StepUpSite) -> None:
     interrupted.alice.post("/pay", data={"amount": "99"}, headers=PAGE)
     assert form_on(interrupted.alice.get(RESUME, headers=PAGE)) == ("/pay", [("amount", "99")])
 
@@ -357,14 +356,14 @@ def referred(path: str) -> dict[str, str]:
     ],
     ids=["oversize", "upload", "multipart", "another type", "another method"],
 )
-def test_what_cannot_wait_leads_back_to_its_own_page(site: Site, sent: dict[str, Any]) -> None:
+def test_what_cannot_wait_leads_back_to_its_own_page(site: StepUpSite, sent: dict[str, Any]) -> None:
     site.clock.move(minutes=6)
     answer = site.alice.open("/pay", **{"method": "POST", **sent}, headers=referred("/form?step=2"))
     assert (answer.status_code, answer.location) == (303, "/confirm?next=%2Fform%3Fstep%3D2")
     assert "Set-Cookie" not in answer.headers
 
 
-def test_a_form_from_nowhere_that_cannot_wait_leads_to_the_start(site: Site) -> None:
+def test_a_form_from_nowhere_that_cannot_wait_leads_to_the_start(site: StepUpSite) -> None:
     site.clock.move(minutes=6)
     for headers in (PAGE, {**PAGE, "Referer": "https://evil.example/form"}):
         answer = site.alice.post("/pay", data={"receipt": (BytesIO(b"%PDF"), "r.pdf")}, headers=headers)
@@ -372,12 +371,12 @@ def test_a_form_from_nowhere_that_cannot_wait_leads_to_the_start(site: Site) -> 
 
 
 def test_without_routes_a_form_leads_back_to_its_own_page(sqlite_url: str) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_URL_PREFIX=None)
+    site = StepUpSite(sqlite_url, CORBADO_SESSION_URL_PREFIX=None)
     site.clock.move(minutes=6)
     assert site.alice.post("/pay", data={"a": "1"}, headers=referred("/form")).location == "/confirm?next=%2Fform"
 
 
-def test_an_app_under_a_prefix_finds_its_form_again(site: Site) -> None:
+def test_an_app_under_a_prefix_finds_its_form_again(site: StepUpSite) -> None:
     site.clock.move(minutes=6)
     under = {"SCRIPT_NAME": "/shop"}
     answer = site.alice.post("/pay", data={"a": "1"}, headers=PAGE, environ_overrides=under)
@@ -388,7 +387,7 @@ def test_an_app_under_a_prefix_finds_its_form_again(site: Site) -> None:
 # ---- ending others from the devices page
 
 
-def other_session(site: Site) -> str:
+def other_session(site: StepUpSite) -> str:
     site.signed_in("alice")
     with site.app.app_context():
         current = site.alice.get("/session").get_json()["session_id"]
@@ -397,7 +396,7 @@ def other_session(site: Site) -> str:
 
 
 @pytest.mark.parametrize("path", ["/session/{id}/revoke", "/session/devices/{device}/revoke", "/session/revoke-others"])
-def test_ending_others_asks_for_a_sign_in_within_a_quarter(site: Site, path: str) -> None:
+def test_ending_others_asks_for_a_sign_in_within_a_quarter(site: StepUpSite, path: str) -> None:
     session_id = other_session(site)
     with site.app.app_context():
         found = rows_of(site.app).revocation.session(session_id)
@@ -413,7 +412,7 @@ def test_ending_others_asks_for_a_sign_in_within_a_quarter(site: Site, path: str
         assert [len(device.sessions) for device in site.sessions.devices("alice")] == [1]
 
 
-def test_an_interrupted_button_of_the_devices_page_waits_too(site: Site) -> None:
+def test_an_interrupted_button_of_the_devices_page_waits_too(site: StepUpSite) -> None:
     """Its form has no fields at all."""
     path = f"/session/{other_session(site)}/revoke"
     site.clock.move(minutes=16)
@@ -424,7 +423,7 @@ def test_an_interrupted_button_of_the_devices_page_waits_too(site: Site) -> None
     assert form_on(site.alice.get(RESUME, headers=PAGE)) == (path, [])
 
 
-def test_signing_out_and_renaming_never_ask(site: Site) -> None:
+def test_signing_out_and_renaming_never_ask(site: StepUpSite) -> None:
     me = site.alice.get("/session").get_json()["session_id"]
     device = site.alice.get("/session/devices", headers={"Accept": "application/json"}).get_json()["devices"][0]["id"]
     site.clock.move(minutes=20)

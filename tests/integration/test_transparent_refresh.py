@@ -16,22 +16,17 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from flask_corbado_session import current_session, login_required
-from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock, signed_in
-from tests.support.apps import make_app, rows_of, statements
+from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, signed_in
+from tests.support.apps import rows_of, statements
+from tests.support.site import Site
 
 LARGE = random.Random(1).randbytes(400_000)
 """Below the half megabyte from which Werkzeug's test client writes a file, which it leaves open."""
 
 
 @pytest.fixture
-def app(database_url: str) -> Flask:
-    app, _, _ = make_app(database_url)
-    return app
-
-
-@pytest.fixture
-def clock(app: Flask) -> MovingClock:
-    return move_clock(app)
+def site(database_url: str) -> Site:
+    return Site(database_url)
 
 
 @pytest.fixture

@@ -153,12 +153,12 @@ class SessionRows:
 
     def let_pass(self, ms: int) -> None:
         """Make every session's last step ``ms`` older than it is."""
-        self.run("UPDATE corbado_session SET at = at - :ms", ms=ms)
+        self.run("UPDATE corbado_session SET rotated_at = rotated_at - :ms", ms=ms)
 
     def count_changes(self) -> None:
         """From now on count every row that is changed, whoever changes it."""
-        self.run("CREATE TABLE counted (gen INTEGER)")
-        insert = "INSERT INTO counted VALUES (NEW.gen);"
+        self.run("CREATE TABLE counted (generation INTEGER)")
+        insert = "INSERT INTO counted VALUES (NEW.generation);"
         when = "CREATE TRIGGER count_change AFTER UPDATE ON corbado_session FOR EACH ROW"
         if self._engine.dialect.name != "postgresql":
             self.run(f"{when} BEGIN {insert} END")

@@ -18,17 +18,6 @@ HOST = "Secure; HttpOnly; Path=/; SameSite=Lax"
 YEAR = 400 * 86400
 
 
-@pytest.fixture
-def app(sqlite_url: str) -> Flask:
-    app, _, _ = make_app(sqlite_url)
-    return app
-
-
-@pytest.fixture
-def clock(app: Flask) -> MovingClock:
-    return move_clock(app)
-
-
 def cookies(response: Any) -> dict[str, tuple[str, str]]:
     """Name: (value, attributes)."""
     parts = [header.partition("=") for header in response.headers.getlist("Set-Cookie")]

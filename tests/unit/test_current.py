@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from flask import Flask, jsonify, render_template_string
-from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 
 from flask_corbado_session import (
@@ -19,9 +18,10 @@ from flask_corbado_session import (
     current_user,
     login_required,
 )
-from flask_corbado_session.testing import MovingClock, move_clock, signed_in
-from tests.support.apps import make_app, rows_of, statements
+from flask_corbado_session.testing import move_clock, signed_in
+from tests.support.apps import rows_of, statements
 from tests.support.rules import heard
+from tests.support.site import Site
 
 PAGE = {"Accept": "text/html"}
 
@@ -35,12 +35,11 @@ class User:
     is_anonymous = False
 
 
-class Site:
+class SiteWithUsers(Site):
     """An app with a table of users, of which some may go."""
 
-    def __init__(self, url: str, **config: Any) -> None:
-        self.app, self.db, self.sessions = make_app(url, **config)
-        self.clock: MovingClock = move_clock(self.app)
+    def __init__(self, database_url: str, **config: Any) -> None:
+        super().__init__(database_url, **config)
         self.users = {name: User(name) for name in ("alice", "bob")}
         self.loaded: list[str] = []
 
@@ -53,22 +52,16 @@ class Site:
         def user() -> Any:
             return jsonify(id=current_user.get_id() if current_user.is_anonymous else current_user.id)
 
-    def alice(self) -> FlaskClient:
-        return signed_in(self.app, "alice")
-
-    def reasons(self) -> list[str | None]:
-        return [each.end_reason for each in rows_of(self.app).revocation.history("alice")]
-
 
 @pytest.fixture
-def site(sqlite_url: str) -> Site:
-    return Site(sqlite_url)
+def site(sqlite_url: str) -> SiteWithUsers:
+    return SiteWithUsers(sqlite_url)
 
 
 @pytest.fixture
 def app(sqlite_url: str) -> Flask:
-    app, _, _ = make_app(sqlite_url)
-    return app
+    """An app that has no users of its own."""
+    return Site(sqlite_url).app
 
 
 # ---- current_session
@@ -161,60 +154,60 @@ def test_the_device_costs_one_statement(app: Flask) -> None:
 # ---- the app's users
 
 
-def test_the_user_is_what_the_loader_gave_and_asked_for_once(site: Site) -> None:
+def test_the_user_is_what_the_loader_gave_and_asked_for_once(site: SiteWithUsers) -> None:
     @site.app.get("/thrice")
     def thrice() -> str:
         assert current_user == site.users["alice"]
         return f"{current_user.id} {current_user.id}"
 
-    client = site.alice()
+    client = site.signed_in()
     site.loaded.clear()
     assert client.get("/thrice").text == "alice alice"
     assert site.loaded == ["alice"]
 
 
-def test_a_page_that_does_not_touch_the_user_does_not_load_it(site: Site) -> None:
-    client = site.alice()
+def test_a_page_that_does_not_touch_the_user_does_not_load_it(site: SiteWithUsers) -> None:
+    client = site.signed_in()
     site.loaded.clear()
     assert client.get("/protected").status_code == 200
     assert site.loaded == []
 
 
-def test_a_refresh_asks_for_the_user_and_a_touch_after_it_does_not_again(site: Site) -> None:
-    client = site.alice()
+def test_a_refresh_asks_for_the_user_and_a_touch_after_it_does_not_again(site: SiteWithUsers) -> None:
+    client = site.signed_in()
     site.loaded.clear()
     site.clock.move(minutes=16)
     assert client.get("/user").get_json() == {"id": "alice"}
     assert site.loaded == ["alice"]
 
 
-def test_a_loader_may_be_a_coroutine(site: Site) -> None:
+def test_a_loader_may_be_a_coroutine(site: SiteWithUsers) -> None:
     @site.sessions.user_loader
     async def load(user_id: str) -> User | None:
         return site.users.get(user_id)
 
-    client = site.alice()
+    client = site.signed_in()
     site.clock.move(minutes=16)
     assert client.get("/user").get_json() == {"id": "alice"}
 
 
-def test_a_user_who_is_gone_is_out_at_the_next_refresh(site: Site) -> None:
-    client = site.alice()
+def test_a_user_who_is_gone_is_out_at_the_next_refresh(site: SiteWithUsers) -> None:
+    client = site.signed_in()
     del site.users["alice"]
     site.clock.move(minutes=16)
     answer = client.get("/protected")
     assert (answer.status_code, answer.get_json()["reason"]) == (401, "user_disabled")
-    assert site.reasons() == ["user_disabled"]
+    assert site.end_reasons() == ["user_disabled"]
     assert answer.headers.getlist("Set-Cookie") == []
 
 
-def test_a_user_who_is_gone_is_nobody_at_the_first_touch(site: Site) -> None:
-    client, elsewhere = site.alice(), site.alice()
+def test_a_user_who_is_gone_is_nobody_at_the_first_touch(site: SiteWithUsers) -> None:
+    client, elsewhere = site.signed_in(), site.signed_in()
     del site.users["alice"]
     with heard(site.app) as said:
         assert client.get("/user").get_json() == {"id": None}
     assert [(name, facts["reason"]) for name, facts in said] == [("session-ended", "user_disabled")]
-    assert site.reasons() == ["user_disabled"]
+    assert site.end_reasons() == ["user_disabled"]
     assert client.get("/protected").status_code == 401
     assert elsewhere.get("/protected").status_code == 200
 
@@ -223,14 +216,14 @@ def test_a_user_who_is_gone_is_nobody_at_the_first_touch(site: Site) -> None:
 def test_a_protected_view_that_touches_a_user_who_is_gone_answers_as_to_nobody(
     sqlite_url: str, login_view: Any
 ) -> None:
-    site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW=login_view)
+    site = SiteWithUsers(sqlite_url, CORBADO_SESSION_LOGIN_VIEW=login_view)
 
     @site.app.get("/dashboard")
     @login_required
     def dashboard() -> str:
         return f"never said to {current_user.id}"
 
-    client = site.alice()
+    client = site.signed_in()
     del site.users["alice"]
     answer = client.get("/dashboard", headers=PAGE)
     assert answer.status_code == (303 if login_view else 401)
@@ -238,17 +231,17 @@ def test_a_protected_view_that_touches_a_user_who_is_gone_answers_as_to_nobody(
     assert answer.headers.getlist("Set-Cookie") == []
 
 
-def test_the_apps_own_handler_answers_that_too(site: Site) -> None:
+def test_the_apps_own_handler_answers_that_too(site: SiteWithUsers) -> None:
     site.sessions.unauthorized_handler(lambda: ("please leave", 418))
     site.app.add_url_rule("/dashboard", view_func=login_required(lambda: f"never said to {current_user.id}"))
-    client = site.alice()
+    client = site.signed_in()
     del site.users["alice"]
     answer = client.get("/dashboard")
     assert (answer.status_code, answer.text) == (418, "please leave")
 
 
 @pytest.mark.parametrize("first", ["alice", "bob"])
-def test_a_user_who_is_gone_takes_nobody_along_whose_cookie_came_with_his(site: Site, first: str) -> None:
+def test_a_user_who_is_gone_takes_nobody_along_whose_cookie_came_with_his(site: SiteWithUsers, first: str) -> None:
     """The None of one was remembered for the other, and ended his session."""
     jars = {name: signed_in(site.app, name).get_cookie("__Host-cbo_long_session") for name in ("alice", "bob")}
     del site.users["alice"]
@@ -260,20 +253,20 @@ def test_a_user_who_is_gone_takes_nobody_along_whose_cookie_came_with_his(site: 
     assert rows_of(site.app).revocation.history("bob") == []
 
 
-def test_a_loader_that_asks_who_is_there_sees_nobody_and_does_no_harm(site: Site) -> None:
+def test_a_loader_that_asks_who_is_there_sees_nobody_and_does_no_harm(site: SiteWithUsers) -> None:
     @site.sessions.user_loader
     def load(user_id: str) -> User | None:
         assert not current_user.is_authenticated
         return site.users.get(user_id)
 
-    client = site.alice()
+    client = site.signed_in()
     site.clock.move(minutes=16)
     assert client.get("/protected").status_code == 200
 
 
-def test_a_loader_that_fails_signs_nobody_out(site: Site) -> None:
+def test_a_loader_that_fails_signs_nobody_out(site: SiteWithUsers) -> None:
     site.app.testing = False
-    client = site.alice()
+    client = site.signed_in()
     site.sessions.user_loader(lambda user_id: 1 // 0)
     site.clock.move(minutes=16)
     answer = client.get("/user")
@@ -286,10 +279,10 @@ def test_a_loader_that_fails_signs_nobody_out(site: Site) -> None:
 # ---- the app's claims
 
 
-def test_claims_are_loaded_at_the_start_and_at_each_refresh(site: Site) -> None:
+def test_claims_are_loaded_at_the_start_and_at_each_refresh(site: SiteWithUsers) -> None:
     roles = iter("abc")
     site.sessions.claims_loader(lambda user_id: {"role": next(roles), "of": user_id})
-    client = site.alice()
+    client = site.signed_in()
     said = []
     for _ in range(3):
         said.append(client.get("/session").get_json()["claims"]["role"])
@@ -297,20 +290,20 @@ def test_claims_are_loaded_at_the_start_and_at_each_refresh(site: Site) -> None:
     assert said == ["a", "a", "b"]
 
 
-def test_a_loader_of_claims_may_give_nothing_or_be_a_coroutine(site: Site) -> None:
+def test_a_loader_of_claims_may_give_nothing_or_be_a_coroutine(site: SiteWithUsers) -> None:
     site.sessions.claims_loader(lambda user_id: None)
-    assert site.alice().get("/session").status_code == 200
+    assert site.signed_in().get("/session").status_code == 200
 
     @site.sessions.claims_loader
     async def load(user_id: str) -> dict[str, Any]:
         return {"role": "admin"}
 
-    assert site.alice().get("/session").get_json()["claims"]["role"] == "admin"
+    assert site.signed_in().get("/session").get_json()["claims"]["role"] == "admin"
 
 
 @pytest.mark.parametrize("claims", [{"sub": "bob"}, {"a": "x" * 4000}, {"a": object()}])
-def test_a_loader_whose_claims_cannot_be_signed_ends_no_session(site: Site, claims: Any) -> None:
-    client = site.alice()
+def test_a_loader_whose_claims_cannot_be_signed_ends_no_session(site: SiteWithUsers, claims: Any) -> None:
+    client = site.signed_in()
     site.clock.move(minutes=16)
     site.sessions.claims_loader(lambda user_id: claims)
     with pytest.raises((ValueError, TypeError)):
@@ -322,20 +315,20 @@ def test_a_loader_whose_claims_cannot_be_signed_ends_no_session(site: Site, clai
 # ---- with the request
 
 
-def test_an_outer_app_context_gives_nobody_anothers_user(site: Site) -> None:
+def test_an_outer_app_context_gives_nobody_anothers_user(site: SiteWithUsers) -> None:
     """Flask-Login keeps its user in ``g``, which under an outer context outlives the request: bob was alice."""
-    alice, bob = site.alice(), signed_in(site.app, "bob")
+    alice, bob = site.signed_in(), signed_in(site.app, "bob")
     with site.app.app_context():
         said = [client.get("/user").get_json()["id"] for client in (alice, bob, site.app.test_client(), alice)]
     assert said == ["alice", "bob", None, "alice"]
 
 
-def test_a_refused_request_is_refused_once_and_its_error_page_sees_nobody(site: Site) -> None:
+def test_a_refused_request_is_refused_once_and_its_error_page_sees_nobody(site: SiteWithUsers) -> None:
     @site.app.errorhandler(HTTPException)
     def page(error: HTTPException) -> tuple[str, int]:
         return f"{error.code} for {current_user.get_id()} {bool(current_session)}", error.code or 500
 
-    answer = site.alice().post("/protected", headers={"Sec-Fetch-Site": "cross-site"})
+    answer = site.signed_in().post("/protected", headers={"Sec-Fetch-Site": "cross-site"})
     assert (answer.status_code, answer.text) == (403, "403 for None False")
     assert answer.headers["Cache-Control"] == "no-store"
 

@@ -67,27 +67,29 @@ def label(user_agent: str | None) -> str:
     return Device("d", "alice", None, seen.browser, seen.system, seen.device_type, None, NOON).label
 
 
-@pytest.mark.parametrize(("user_agent", "words", "form"), REAL, ids=[words for _, words, _ in REAL])
-def test_a_real_browser_is_called_as_its_owner_calls_it(user_agent: str, words: str, form: str) -> None:
-    assert (label(user_agent), describe(user_agent).device_type) == (words, form)
+def test_a_real_browser_is_called_as_its_owner_calls_it(subtests: pytest.Subtests) -> None:
+    for user_agent, words, form in REAL:
+        with subtests.test(user_agent=user_agent, words=words, form=form):
+            assert (label(user_agent), describe(user_agent).device_type) == (words, form)
 
 
-@pytest.mark.parametrize(
-    ("user_agent", "form"),
-    [
+def test_what_is_no_desktop_and_no_phone_is_told_apart(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[str, str]] = [
         ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "bot"),
         (f"Mozilla/5.0 (Linux; Android 13; SM-X900) {BLINK} Chrome/133.0.0.0 Safari/537.36", "tablet"),
         ("curl/8.5.0", "other"),
         ("python-requests/2.32", "other"),
-    ],
-)
-def test_what_is_no_desktop_and_no_phone_is_told_apart(user_agent: str, form: str) -> None:
-    assert describe(user_agent).device_type == form
+    ]
+    for user_agent, form in rows:
+        with subtests.test(user_agent=user_agent, form=form):
+            assert describe(user_agent).device_type == form
 
 
-@pytest.mark.parametrize("user_agent", [None, "", " ", "\0", "x" * 10_000, "Mozilla/5.0", "🦊", "<b>x</b>", "%s%n{0}"])
-def test_an_unknown_browser_has_a_label_all_the_same(user_agent: str | None) -> None:
-    assert label(user_agent) == "Unknown browser"
+def test_an_unknown_browser_has_a_label_all_the_same(subtests: pytest.Subtests) -> None:
+    rows: list[str | None] = [None, "", " ", "\0", "x" * 10_000, "Mozilla/5.0", "🦊", "<b>x</b>", "%s%n{0}"]
+    for user_agent in rows:
+        with subtests.test(user_agent=user_agent):
+            assert label(user_agent) == "Unknown browser"
 
 
 @given(st.text(max_size=2000))
@@ -98,19 +100,18 @@ def test_any_text_is_cut_to_what_fits_the_columns(text: str) -> None:
     assert (seen.browser + seen.system).isprintable()
 
 
-@pytest.mark.parametrize(
-    ("raw", "clean"),
-    [
+def test_control_characters_become_spaces(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[str | None, str | None]] = [
         (None, None),
         ("", None),
         ("Firefox", "Firefox"),
         ("\x1b[31mred\r\nSet-Cookie: a=b\0", " [31mred  Set-Cookie: a=b "),
         ("a\u2028b\u202ec\ud800", "a b c "),
         ("Mäc🦊", "Mäc🦊"),
-    ],
-)
-def test_control_characters_become_spaces(raw: str | None, clean: str | None) -> None:
-    assert clean_user_agent(raw) == clean
+    ]
+    for raw, clean in rows:
+        with subtests.test(raw=raw, clean=clean):
+            assert clean_user_agent(raw) == clean
 
 
 def test_a_user_agent_is_cut_to_512_characters() -> None:
@@ -121,9 +122,11 @@ def test_text_is_cut_before_it_is_cleaned() -> None:
     assert printable("\0" * 10**6, 3) == "   "
 
 
-@pytest.mark.parametrize("piece", ["Mozilla/5.0 (", "Safari/", "((((", "Android ", "; ;", "1.1.1."])
-def test_a_hostile_user_agent_costs_no_more_than_a_real_one(piece: str) -> None:
-    hostile = clean_user_agent(piece * 500)
-    before = time.thread_time()
-    describe(hostile)
-    assert time.thread_time() - before < 0.5
+def test_a_hostile_user_agent_costs_no_more_than_a_real_one(subtests: pytest.Subtests) -> None:
+    rows: list[str] = ["Mozilla/5.0 (", "Safari/", "((((", "Android ", "; ;", "1.1.1."]
+    for piece in rows:
+        with subtests.test(piece=piece):
+            hostile = clean_user_agent(piece * 500)
+            before = time.thread_time()
+            describe(hostile)
+            assert time.thread_time() - before < 0.5

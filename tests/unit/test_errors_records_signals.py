@@ -42,7 +42,7 @@ def a_device(**changes: Any) -> records.Device:
     return dataclasses.replace(device, **changes)
 
 
-CLASSES = [
+CLASSES: list[Any] = [
     value
     for module in (records, outcome, users)
     for value in vars(module).values()
@@ -50,10 +50,11 @@ CLASSES = [
 ]
 
 
-@pytest.mark.parametrize("record", CLASSES, ids=lambda record: record.__name__)
-def test_a_record_is_frozen_and_has_slots(record: Any) -> None:
-    assert record.__dataclass_params__.frozen
-    assert "__slots__" in vars(record)
+def test_a_record_is_frozen_and_has_slots(subtests: pytest.Subtests) -> None:
+    for record in CLASSES:
+        with subtests.test(record=record):
+            assert record.__dataclass_params__.frozen
+            assert "__slots__" in vars(record)
 
 
 @pytest.mark.parametrize(

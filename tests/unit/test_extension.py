@@ -122,14 +122,21 @@ def test_the_settings_of_the_environment_are_enough(sqlite_url: str, monkeypatch
 # ---- what it refuses
 
 
-@pytest.mark.parametrize(
-    "secret",
-    [None, "", "dev", "short", "abcd" * 10, 5, "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"],
-)
-def test_a_weak_secret_key_stops_an_app_in_production(secret: Any) -> None:
-    with pytest.raises(SettingsError, match=r"^SECRET_KEY .*secrets\.token_hex") as caught:
-        wired(SECRET_KEY=secret)
-    assert secret is None or len(str(secret)) < 6 or str(secret) not in str(caught.value)
+def test_a_weak_secret_key_stops_an_app_in_production(subtests: pytest.Subtests) -> None:
+    rows: list[Any] = [
+        None,
+        "",
+        "dev",
+        "short",
+        "abcd" * 10,
+        5,
+        "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
+    ]
+    for secret in rows:
+        with subtests.test(secret=secret):
+            with pytest.raises(SettingsError, match=r"^SECRET_KEY .*secrets\.token_hex") as caught:
+                wired(SECRET_KEY=secret)
+            assert secret is None or len(str(secret)) < 6 or str(secret) not in str(caught.value)
 
 
 @pytest.mark.parametrize("mode", ["DEBUG", "TESTING"])
@@ -137,22 +144,24 @@ def test_a_weak_one_is_enough_to_debug_and_to_test_with(mode: str) -> None:
     wired(SECRET_KEY="dev", **{mode: True})
 
 
-@pytest.mark.parametrize("mode", ["DEBUG", "TESTING"])
-@pytest.mark.parametrize(("secret", "why"), [(None, "not set"), ("", "not set"), (12345, "neither text nor bytes")])
-def test_what_is_no_key_is_enough_for_nothing(mode: str, secret: Any, why: str) -> None:
+def test_what_is_no_key_is_enough_for_nothing(subtests: pytest.Subtests) -> None:
     """``FLASK_SECRET_KEY=12345`` in the environment is a number."""
-    with pytest.raises(SettingsError, match=f"SECRET_KEY is {why}"):
-        wired(SECRET_KEY=secret, **{mode: True})
+    rows: list[tuple[Any, str]] = [(None, "not set"), ("", "not set"), (12345, "neither text nor bytes")]
+    for secret, why in rows:
+        for mode in ["DEBUG", "TESTING"]:
+            error = pytest.raises(SettingsError, match=f"SECRET_KEY is {why}")
+            with subtests.test(mode=mode, secret=secret), error:
+                wired(SECRET_KEY=secret, **{mode: True})
 
 
-@pytest.mark.parametrize(
-    "fallbacks", ["the old key of this app, long enough", b"the old key", 5, {"a": 1}, [None], [""], [5]]
-)
-@pytest.mark.parametrize("testing", [True, False])
-def test_former_keys_are_a_list(fallbacks: Any, testing: bool) -> None:
+def test_former_keys_are_a_list(subtests: pytest.Subtests) -> None:
     """One text was taken for a list of its letters, and whoever signed with one of them was let in."""
-    with pytest.raises(SettingsError, match=r"^SECRET_KEY_FALLBACKS must be a list of former SECRET_KEYs"):
-        wired(SECRET_KEY_FALLBACKS=fallbacks, TESTING=testing)
+    wrong: list[Any] = ["the old key of this app, long enough", b"the old key", 5, {"a": 1}, [None], [""], [5]]
+    for testing in [True, False]:
+        for fallbacks in wrong:
+            error = pytest.raises(SettingsError, match=r"^SECRET_KEY_FALLBACKS must be a list of former SECRET_KEYs")
+            with subtests.test(fallbacks=fallbacks, testing=testing), error:
+                wired(SECRET_KEY_FALLBACKS=fallbacks, TESTING=testing)
 
 
 @pytest.mark.parametrize("weak", ["dev", "short", "changeme"])
@@ -163,9 +172,10 @@ def test_a_weak_former_key_stops_an_app_in_production(weak: str) -> None:
         wired(SECRET_KEY_FALLBACKS=[SECRET_KEY, weak])
 
 
-@pytest.mark.parametrize("fallbacks", [None, [], (), [SECRET_KEY], (SECRET_KEY.encode(),)])
-def test_a_strong_former_key_is_none_to_worry_about(fallbacks: Any) -> None:
-    wired(SECRET_KEY_FALLBACKS=fallbacks)
+def test_a_strong_former_key_is_none_to_worry_about(subtests: pytest.Subtests) -> None:
+    for fallbacks in [None, [], (), [SECRET_KEY], (SECRET_KEY.encode(),)]:
+        with subtests.test(fallbacks=fallbacks):
+            wired(SECRET_KEY_FALLBACKS=fallbacks)
 
 
 def test_a_strong_one_may_be_bytes() -> None:

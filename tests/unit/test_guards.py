@@ -9,39 +9,17 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from flask import Blueprint, Flask, Response, redirect, request
-from flask.testing import FlaskClient
+from flask import Blueprint, Response, redirect, request
 from flask.views import MethodView, View
 
-from flask_corbado_session import CorbadoSession, current_session, current_user, login_required, login_user, logout_user
+from flask_corbado_session import current_session, current_user, login_required, login_user, logout_user
 from flask_corbado_session.testing import signed_in
-from tests.support.apps import make_app, rows_of
+from tests.support.apps import rows_of
+from tests.support.site import Site
 
 PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Accept": "*/*"}
 SCRIPT = {"Sec-Fetch-Mode": "cors", "Accept": "text/html"}
-
-
-@dataclass
-class Site:
-    app: Flask
-    sessions: CorbadoSession
-
-    def alice(self) -> FlaskClient:
-        return signed_in(self.app, "alice")
-
-    def nobody(self) -> FlaskClient:
-        return self.app.test_client()
-
-
-def site_at(url: str, **config: Any) -> Site:
-    app, _, sessions = make_app(url, **config)
-    return Site(app, sessions)
-
-
-@pytest.fixture
-def site(sqlite_url: str) -> Site:
-    return site_at(sqlite_url)
 
 
 # ---- the forms of login_required
@@ -106,14 +84,14 @@ VIEWS = {
 @pytest.mark.parametrize("kind", VIEWS)
 def test_a_protected_view_runs_for_a_signed_in_user_alone(site: Site, kind: str) -> None:
     site.app.add_url_rule("/view", "view", VIEWS[kind], methods=["GET"])
-    assert site.alice().get("/view").text == "alice"
+    assert site.signed_in().get("/view").text == "alice"
     answer = site.nobody().get("/view")
     assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthenticated")
 
 
 def test_each_method_of_a_class_is_protected_for_itself(site: Site) -> None:
     site.app.add_url_rule("/view", view_func=Api.as_view("view"))
-    assert site.alice().post("/view").text == "alice"
+    assert site.signed_in().post("/view").text == "alice"
     assert site.nobody().post("/view").status_code == 401
 
 
@@ -124,7 +102,7 @@ def test_a_protected_view_keeps_its_name_and_its_arguments(site: Site) -> None:
 
     site.app.add_url_rule("/article/<int:number>", view_func=article, defaults={"suffix": "!"})
     assert (bare.__name__, bare.__doc__) == ("bare", "The view's own words.")
-    assert site.alice().get("/article/5").text == "5!"
+    assert site.signed_in().get("/article/5").text == "5!"
 
 
 def test_a_whole_blueprint_is_protected_at_once(site: Site) -> None:
@@ -132,13 +110,13 @@ def test_a_whole_blueprint_is_protected_at_once(site: Site) -> None:
     blueprint.before_request(login_required(lambda: None))
     blueprint.add_url_rule("/members", view_func=lambda: str(current_session.user_id))
     site.app.register_blueprint(blueprint)
-    assert site.alice().get("/members").text == "alice"
+    assert site.signed_in().get("/members").text == "alice"
     assert site.nobody().get("/members").status_code == 401
     assert site.nobody().get("/public").status_code == 200
 
 
 def test_it_never_loads_the_user(site: Site) -> None:
-    client = site.alice()
+    client = site.signed_in()
     site.sessions.user_loader(lambda user_id: pytest.fail("the user was loaded"))
     assert client.get("/protected").status_code == 200
 
@@ -146,9 +124,8 @@ def test_it_never_loads_the_user(site: Site) -> None:
 # ---- what nobody is answered
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
+def test_a_person_is_sent_to_sign_in_and_a_script_is_told(subtests: pytest.Subtests, sqlite_url: str) -> None:
+    rows: list[tuple[Any, int]] = [
         (PAGE, 303),
         (NAVIGATE, 303),
         ({**NAVIGATE, "Accept": "application/json"}, 303),
@@ -160,18 +137,18 @@ def test_it_never_loads_the_user(site: Site) -> None:
         ({"Accept": "*/*"}, 401),
         ({}, 401),
         ({"X-Requested-With": "XMLHttpRequest", "Accept": "*/*"}, 401),
-    ],
-)
-def test_a_person_is_sent_to_sign_in_and_a_script_is_told(sqlite_url: str, headers: Any, status: int) -> None:
-    site = site_at(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
-    answer = site.nobody().get("/protected?a=b", headers=headers)
-    assert answer.status_code == status
-    if status == 303:
-        assert answer.headers["Location"] == "/sign-in?next=%2Fprotected%3Fa%3Db"
-    else:
-        assert answer.mimetype == "application/problem+json"
-        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="session"'
-        assert set(answer.get_json()) == {"title", "status", "code", "detail"}
+    ]
+    for headers, status in rows:
+        with subtests.test(headers=headers, status=status):
+            site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
+            answer = site.nobody().get("/protected?a=b", headers=headers)
+            assert answer.status_code == status
+            if status == 303:
+                assert answer.headers["Location"] == "/sign-in?next=%2Fprotected%3Fa%3Db"
+            else:
+                assert answer.mimetype == "application/problem+json"
+                assert answer.headers["WWW-Authenticate"] == 'Bearer realm="session"'
+                assert set(answer.get_json()) == {"title", "status", "code", "detail"}
 
 
 def test_without_a_login_view_a_person_gets_a_page(site: Site) -> None:
@@ -181,7 +158,7 @@ def test_without_a_login_view_a_person_gets_a_page(site: Site) -> None:
 
 
 def test_the_login_view_may_be_an_endpoint(sqlite_url: str) -> None:
-    site = site_at(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="auth.sign_in")
+    site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="auth.sign_in")
     blueprint = Blueprint("auth", __name__, url_prefix="/auth")
     blueprint.add_url_rule("/in", "sign_in", lambda: "the form")
     site.app.register_blueprint(blueprint)
@@ -197,7 +174,7 @@ def test_the_login_view_may_be_an_endpoint(sqlite_url: str) -> None:
 def test_the_login_view_may_be_a_path_with_a_query_of_its_own(
     sqlite_url: str, view: str, method: str, headers: dict[str, str]
 ) -> None:
-    site = site_at(sqlite_url, CORBADO_SESSION_LOGIN_VIEW=view)
+    site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW=view)
     answer = site.nobody().open("/protected", method=method, headers={**PAGE, **headers})
     location = urlsplit(answer.headers["Location"])
     asked = {"next": ["/protected"] if method == "GET" else ["/form"]} if method == "GET" or headers else {}
@@ -206,9 +183,8 @@ def test_the_login_view_may_be_a_path_with_a_query_of_its_own(
     assert not answer.headers["Location"].endswith("?")
 
 
-@pytest.mark.parametrize(
-    ("path", "way_back"),
-    [
+def test_the_way_back_is_the_path_that_was_asked_for(subtests: pytest.Subtests, sqlite_url: str) -> None:
+    rows: list[tuple[str, str]] = [
         ("/protected", "/protected"),
         ("/protected?a=b&c=d", "/protected?a=b&c=d"),
         ("/protected?next=//evil.example", "/protected?next=//evil.example"),
@@ -218,21 +194,20 @@ def test_the_login_view_may_be_a_path_with_a_query_of_its_own(
         ("/file/a%23b?c=d%20e", "/file/a%23b?c=d%20e"),
         ("/file/%C3%BC", "/file/%C3%BC"),
         ("/file/%5Cevil.example", "/file/%5Cevil.example"),
-    ],
-)
-def test_the_way_back_is_the_path_that_was_asked_for(sqlite_url: str, path: str, way_back: str) -> None:
-    site = site_at(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
-    site.app.add_url_rule("/file/<path:name>", view_func=login_required(lambda name: name))
-    answer = site.nobody().get(path, headers=PAGE)
-    assert parse_qs(urlsplit(answer.headers["Location"]).query) == {"next": [way_back]}
-    client = site.nobody()
-    signed = client.post("/sign-in", data={"user": "alice", "next": way_back})
-    assert signed.get_json() == {"next": way_back}
+    ]
+    for path, way_back in rows:
+        with subtests.test(path=path, way_back=way_back):
+            site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
+            site.app.add_url_rule("/file/<path:name>", view_func=login_required(lambda name: name))
+            answer = site.nobody().get(path, headers=PAGE)
+            assert parse_qs(urlsplit(answer.headers["Location"]).query) == {"next": [way_back]}
+            client = site.nobody()
+            signed = client.post("/sign-in", data={"user": "alice", "next": way_back})
+            assert signed.get_json() == {"next": way_back}
 
 
-@pytest.mark.parametrize(
-    ("referer", "way_back"),
-    [
+def test_a_form_is_sent_back_to_the_page_it_was_on(subtests: pytest.Subtests, sqlite_url: str) -> None:
+    rows: list[tuple[str | None, list[str]]] = [
         ("http://localhost/form?a=b", ["/form?a=b"]),
         ("http://localhost:80/form", ["/form"]),
         ("https://localhost/form", ["/form"]),
@@ -249,17 +224,17 @@ def test_the_way_back_is_the_path_that_was_asked_for(sqlite_url: str, path: str,
         ("http://[::1", []),
         ("", []),
         (None, []),
-    ],
-)
-def test_a_form_is_sent_back_to_the_page_it_was_on(sqlite_url: str, referer: str | None, way_back: list[str]) -> None:
-    site = site_at(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
-    headers = PAGE if referer is None else {**PAGE, "Referer": referer}
-    answer = site.nobody().post("/protected", headers=headers)
-    assert parse_qs(urlsplit(answer.headers["Location"]).query).get("next", []) == way_back
+    ]
+    for referer, way_back in rows:
+        with subtests.test(referer=referer, way_back=way_back):
+            site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in")
+            headers = PAGE if referer is None else {**PAGE, "Referer": referer}
+            answer = site.nobody().post("/protected", headers=headers)
+            assert parse_qs(urlsplit(answer.headers["Location"]).query).get("next", []) == way_back
 
 
 def test_a_login_view_knows_where_the_app_is_mounted(sqlite_url: str) -> None:
-    site = site_at(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="public")
+    site = Site(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="public")
     answer = site.nobody().get("/protected", headers=PAGE, base_url="http://localhost/below")
     assert answer.headers["Location"] == "/below/public?next=/below/protected"
 
@@ -344,32 +319,35 @@ USERS: list[tuple[Any, str]] = [
 
 
 def test_a_user_id_is_always_a_text(database_url: str) -> None:
-    site = site_at(database_url)
+    site = Site(database_url)
     for user, user_id in USERS:
         answer = signed_in(site.app, user).get("/who").get_json()
         assert answer == {"user_id": user_id, "id": user_id}
         assert rows_of(site.app).revocation.devices(user_id, None)[0].user_id == user_id
 
 
-@pytest.mark.parametrize("user", [None, True, False, b"alice", 1.5, object(), [], {}, WithId(None), WithId(True)])
-def test_what_has_no_id_cannot_sign_in(site: Site, user: Any) -> None:
-    with pytest.raises(TypeError, match="has no user id: give it an `id`"):
-        signed_in(site.app, user)
+def test_what_has_no_id_cannot_sign_in(subtests: pytest.Subtests, site: Site) -> None:
+    rows: list[Any] = [None, True, False, b"alice", 1.5, object(), [], {}, WithId(None), WithId(True)]
+    for user in rows:
+        with subtests.test(user=user), pytest.raises(TypeError, match="has no user id: give it an `id`"):
+            signed_in(site.app, user)
 
 
-@pytest.mark.parametrize("user", ["", "x" * 256, "a\0b", WithId(""), WithId("x" * 256), "\ud800"])
-def test_what_fits_no_column_cannot_sign_in(site: Site, user: Any) -> None:
-    with pytest.raises(ValueError, match="a user id must be 1 to 255 characters long"):
-        signed_in(site.app, user)
+def test_what_fits_no_column_cannot_sign_in(subtests: pytest.Subtests, site: Site) -> None:
+    rows: list[Any] = ["", "x" * 256, "a\0b", WithId(""), WithId("x" * 256), "\ud800"]
+    for user in rows:
+        error = pytest.raises(ValueError, match="a user id must be 1 to 255 characters long")
+        with subtests.test(user=user), error:
+            signed_in(site.app, user)
 
 
-@pytest.mark.parametrize(
-    "claims", [{"sub": "bob"}, {"sid": "x"}, {"a": "x" * 4000}, {"a": object()}, {"a": float("nan")}]
-)
-def test_claims_that_cannot_be_signed_start_nothing(site: Site, claims: Any) -> None:
-    with pytest.raises((ValueError, TypeError)):
-        signed_in(site.app, "alice", claims=claims)
-    assert rows_of(site.app).revocation.devices("alice", None) == []
+def test_claims_that_cannot_be_signed_start_nothing(subtests: pytest.Subtests, site: Site) -> None:
+    rows: list[Any] = [{"sub": "bob"}, {"sid": "x"}, {"a": "x" * 4000}, {"a": object()}, {"a": float("nan")}]
+    for claims in rows:
+        with subtests.test(claims=claims):
+            with pytest.raises((ValueError, TypeError)):
+                signed_in(site.app, "alice", claims=claims)
+            assert rows_of(site.app).revocation.devices("alice", None) == []
 
 
 @pytest.mark.parametrize("act", [lambda: login_user("alice"), logout_user])
@@ -395,7 +373,7 @@ def test_a_sign_out_is_seen_in_the_same_request(site: Site) -> None:
         assert logout_user() is True
         return f"{before} {current_user.id} {bool(current_session)}"
 
-    assert site.alice().post("/out").text == "alice None False"
+    assert site.signed_in().post("/out").text == "alice None False"
 
 
 def test_no_session_a_browser_brings_along_is_adopted(site: Site) -> None:

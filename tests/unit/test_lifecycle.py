@@ -22,11 +22,6 @@ FORGED = LongTokenSigner(["the key of somebody else altogether"]).dump(first_tok
 
 
 @pytest.fixture
-def rules(database_url: str) -> Rules:
-    return rules_on(database_url)
-
-
-@pytest.fixture
 def on_sqlite(sqlite_url: str) -> Rules:
     return rules_on(sqlite_url)
 
@@ -418,11 +413,13 @@ def test_claims_that_do_not_fit_are_refused_before_anything_is_written(on_sqlite
     assert isinstance(on_sqlite.resolve(presented(first)), Active)
 
 
-@pytest.mark.parametrize("amr", [["a b"], [""], ["a\n"], ["x" * 256], [5], [None], ["ok", "no ok"]])
-def test_methods_that_are_no_words_are_refused(on_sqlite: Rules, amr: Any) -> None:
-    with pytest.raises((ValueError, TypeError)):
-        on_sqlite.start(amr=amr)
-    assert on_sqlite.revocation.stats()["live_sessions"] == 0
+def test_methods_that_are_no_words_are_refused(subtests: pytest.Subtests, on_sqlite: Rules) -> None:
+    rows: list[Any] = [["a b"], [""], ["a\n"], ["x" * 256], [5], [None], ["ok", "no ok"]]
+    for amr in rows:
+        with subtests.test(amr=amr):
+            with pytest.raises((ValueError, TypeError)):
+                on_sqlite.start(amr=amr)
+            assert on_sqlite.revocation.stats()["live_sessions"] == 0
 
 
 @pytest.mark.parametrize(

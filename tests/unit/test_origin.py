@@ -62,23 +62,22 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("fetch_site", "origin", "foreign"), TABLE)
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "post"])
-def test_an_unsafe_request_is_told_by_its_origin(
-    method: str, fetch_site: str | None, origin: str | None, foreign: bool
-) -> None:
-    assert is_foreign(method, fetch_site, origin, HOST, TRUSTED) is foreign
+def test_an_unsafe_request_is_told_by_its_origin(subtests: pytest.Subtests) -> None:
+    for method in ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "post"]:
+        for fetch_site, origin, foreign in TABLE:
+            with subtests.test(fetch_site=fetch_site, origin=origin, foreign=foreign, method=method):
+                assert is_foreign(method, fetch_site, origin, HOST, TRUSTED) is foreign
 
 
-@pytest.mark.parametrize(("fetch_site", "origin", "foreign"), TABLE)
-@pytest.mark.parametrize("method", sorted(SAFE_METHODS))
-def test_a_safe_request_never_is(method: str, fetch_site: str | None, origin: str | None, foreign: bool) -> None:
-    assert is_foreign(method, fetch_site, origin, HOST, TRUSTED) is False
+def test_a_safe_request_never_is(subtests: pytest.Subtests) -> None:
+    for method in sorted(SAFE_METHODS):
+        for fetch_site, origin, foreign in TABLE:
+            with subtests.test(fetch_site=fetch_site, origin=origin, foreign=foreign, method=method):
+                assert is_foreign(method, fetch_site, origin, HOST, TRUSTED) is False
 
 
-@pytest.mark.parametrize(
-    ("url", "host", "same"),
-    [
+def test_a_host_is_compared_with_its_port(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[str, str, bool]] = [
         ("http://localhost:8000", "localhost:8000", True),
         ("http://localhost:8000/path?q", "localhost:8000", True),
         ("http://localhost", "localhost:80", True),
@@ -89,10 +88,10 @@ def test_a_safe_request_never_is(method: str, fetch_site: str | None, origin: st
         ("http://127.0.0.1:8000", "localhost:8000", False),
         ("http://", "", False),
         ("javascript:alert(1)", "", False),
-    ],
-)
-def test_a_host_is_compared_with_its_port(url: str, host: str, same: bool) -> None:
-    assert is_same_host(url, host) is same
+    ]
+    for url, host, same in rows:
+        with subtests.test(url=url, host=host, same=same):
+            assert is_same_host(url, host) is same
 
 
 # ---- next
@@ -137,22 +136,26 @@ def where_it_leads(value: str, base: str = "https://host/deep/page") -> str:
     return urlsplit(urljoin(base, value)).netloc
 
 
-@pytest.mark.parametrize("value", HOSTILE)
-def test_a_hostile_next_is_refused(value: str) -> None:
-    assert safe_next(value) is None
-    assert safe_next(value, frozenset({"https://spa.example.com"})) is None
+def test_a_hostile_next_is_refused(subtests: pytest.Subtests) -> None:
+    for value in HOSTILE:
+        with subtests.test(value=value):
+            assert safe_next(value) is None
+            assert safe_next(value, frozenset({"https://spa.example.com"})) is None
 
 
-@pytest.mark.parametrize("value", KEPT)
-def test_a_path_of_this_origin_is_kept(value: str) -> None:
-    kept = safe_next(value)
-    assert kept == value.removesuffix("?")
-    assert where_it_leads(kept) == "host"
+def test_a_path_of_this_origin_is_kept(subtests: pytest.Subtests) -> None:
+    for value in KEPT:
+        with subtests.test(value=value):
+            kept = safe_next(value)
+            assert kept == value.removesuffix("?")
+            assert where_it_leads(kept) == "host"
 
 
-@pytest.mark.parametrize("value", [None, 5, True, b"/path", ["/path"], {"/path": 1}, object()])
-def test_what_is_no_text_is_refused(value: object) -> None:
-    assert safe_next(value) is None
+def test_what_is_no_text_is_refused(subtests: pytest.Subtests) -> None:
+    rows: list[object] = [None, 5, True, b"/path", ["/path"], {"/path": 1}, object()]
+    for value in rows:
+        with subtests.test(value=value):
+            assert safe_next(value) is None
 
 
 ANYTHING = st.text() | st.text("/\\:@?#;.%[]\t\r\n evilhost2fFcC\u2028\uff0f", max_size=30)
@@ -180,9 +183,8 @@ def as_a_browser_reads_it(location: str) -> str:
 APP = "https://spa.example.com"
 
 
-@pytest.mark.parametrize(
-    ("value", "kept"),
-    [
+def test_an_allowed_origin_may_be_named(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[str, str | None]] = [
         ("https://spa.example.com/", "https://spa.example.com/"),
         ("https://spa.example.com/path?q#f", "https://spa.example.com/path?q#f"),
         ("HTTPS://SPA.example.com/Path", "https://spa.example.com/Path"),
@@ -199,10 +201,10 @@ APP = "https://spa.example.com"
         ("https://spa.example.com//evil.example", None),
         ("https://evil.example/https://spa.example.com/", None),
         ("/dashboard", "/dashboard"),
-    ],
-)
-def test_an_allowed_origin_may_be_named(value: str, kept: str | None) -> None:
-    assert safe_next(value, frozenset({APP})) == kept
+    ]
+    for value, kept in rows:
+        with subtests.test(value=value, kept=kept):
+            assert safe_next(value, frozenset({APP})) == kept
 
 
 @given(ANYTHING)

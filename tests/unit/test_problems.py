@@ -36,26 +36,28 @@ def app(sqlite_url: str) -> Flask:
     return app
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_a_script_gets_problem_json_with_a_code(app: Flask, name: str) -> None:
-    _, status, code = KINDS[name]
-    answer = app.test_client().get(f"/problem/{name}")
-    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
-    said = answer.get_json()
-    assert (said["status"], said["code"]) == (status, code)
-    assert said["title"]
-    assert said["detail"]
+def test_a_script_gets_problem_json_with_a_code(subtests: pytest.Subtests, app: Flask) -> None:
+    for name in KINDS:
+        with subtests.test(name=name):
+            _, status, code = KINDS[name]
+            answer = app.test_client().get(f"/problem/{name}")
+            assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+            said = answer.get_json()
+            assert (said["status"], said["code"]) == (status, code)
+            assert said["title"]
+            assert said["detail"]
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_a_person_gets_a_page_that_says_the_same(app: Flask, name: str) -> None:
-    status = KINDS[name][1]
-    answer = app.test_client().get(f"/problem/{name}", headers={"Accept": "text/html"})
-    assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
-    script = app.test_client().get(f"/problem/{name}").get_json()
-    said = unescape(answer.text)
-    assert script["title"] in said
-    assert script["detail"] in said
+def test_a_person_gets_a_page_that_says_the_same(subtests: pytest.Subtests, app: Flask) -> None:
+    for name in KINDS:
+        with subtests.test(name=name):
+            status = KINDS[name][1]
+            answer = app.test_client().get(f"/problem/{name}", headers={"Accept": "text/html"})
+            assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
+            script = app.test_client().get(f"/problem/{name}").get_json()
+            said = unescape(answer.text)
+            assert script["title"] in said
+            assert script["detail"] in said
 
 
 def test_an_app_puts_its_own_page_in_the_place_of_ours(app: Flask, tmp_path: Any) -> None:
@@ -116,12 +118,16 @@ def test_a_problem_is_told_outside_a_request_too() -> None:
     assert (response.status_code, response.mimetype) == (404, "application/problem+json")
 
 
-@pytest.mark.parametrize(
-    "kind", [each for each in vars(problems).values() if isinstance(each, type) and issubclass(each, Problem)]
-)
-def test_every_problem_has_a_title_and_a_code_of_its_own(kind: type[Problem]) -> None:
-    codes = [
-        each.error_code for each in vars(problems).values() if isinstance(each, type) and issubclass(each, Problem)
+def test_every_problem_has_a_title_and_a_code_of_its_own(subtests: pytest.Subtests) -> None:
+    rows: list[type[Problem]] = [
+        each for each in vars(problems).values() if isinstance(each, type) and issubclass(each, Problem)
     ]
-    assert codes.count(kind.error_code) == 1
-    assert kind is Problem or (kind.title and kind.error_code.isidentifier() and kind.code)
+    for kind in rows:
+        with subtests.test(kind=kind):
+            codes = [
+                each.error_code
+                for each in vars(problems).values()
+                if isinstance(each, type) and issubclass(each, Problem)
+            ]
+            assert codes.count(kind.error_code) == 1
+            assert kind is Problem or (kind.title and kind.error_code.isidentifier() and kind.code)

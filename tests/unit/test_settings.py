@@ -62,9 +62,10 @@ def refusal(**values: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
-def test_a_setting_has_the_default_of_the_contract(name: str) -> None:
-    assert value_of(name, read()) == DEFAULTS[name]
+def test_a_setting_has_the_default_of_the_contract(subtests: pytest.Subtests) -> None:
+    for name in DEFAULTS:
+        with subtests.test(name=name):
+            assert value_of(name, read()) == DEFAULTS[name]
 
 
 def test_there_are_no_others() -> None:
@@ -81,28 +82,35 @@ LIFETIMES = [
 ROOM = {"LONG_LIFETIME": 3653 * DAY, "IDLE_TIMEOUT": None, "SHORT_LIFETIME": 60}
 
 
-@pytest.mark.parametrize("form", [lambda seconds: seconds, float, lambda seconds: timedelta(seconds=seconds)])
-@pytest.mark.parametrize(("name", "low", "high"), LIFETIMES)
-def test_a_lifetime_is_seconds_or_a_timedelta(name: str, low: float, high: float, form: Any) -> None:
-    for seconds in (low, high):
-        settings = read(**ROOM | {name: form(seconds)} | ({"SHORT_LIFETIME": 900} if name == "IDLE_TIMEOUT" else {}))
-        assert value_of(name, settings) == timedelta(seconds=seconds)
+def test_a_lifetime_is_seconds_or_a_timedelta(subtests: pytest.Subtests) -> None:
+    forms: list[Any] = [lambda seconds: seconds, float, lambda seconds: timedelta(seconds=seconds)]
+    for name, low, high in LIFETIMES:
+        for form in forms:
+            with subtests.test(form=form, name=name, low=low, high=high):
+                for seconds in (low, high):
+                    settings = read(
+                        **ROOM | {name: form(seconds)} | ({"SHORT_LIFETIME": 900} if name == "IDLE_TIMEOUT" else {})
+                    )
+                    assert value_of(name, settings) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("wrong", ["900", "PT15M", True, [], None, float("nan"), float("inf"), -1, 0, 10**400, b"60"])
-@pytest.mark.parametrize("name", [name for name, _, _ in LIFETIMES])
-def test_a_lifetime_is_nothing_else(name: str, wrong: Any) -> None:
-    if name == "IDLE_TIMEOUT" and wrong is None:
-        assert read(IDLE_TIMEOUT=None).idle_timeout is None
-    else:
-        message = refusal(**{name: wrong})
-        assert message.startswith(f"CORBADO_SESSION_{name} must be seconds or a timedelta from ")
+def test_a_lifetime_is_nothing_else(subtests: pytest.Subtests) -> None:
+    wrongs: list[Any] = ["900", "PT15M", True, [], None, float("nan"), float("inf"), -1, 0, 10**400, b"60"]
+    for name in [name for name, _, _ in LIFETIMES]:
+        for wrong in wrongs:
+            with subtests.test(wrong=wrong, name=name):
+                if name == "IDLE_TIMEOUT" and wrong is None:
+                    assert read(IDLE_TIMEOUT=None).idle_timeout is None
+                else:
+                    message = refusal(**{name: wrong})
+                    assert message.startswith(f"CORBADO_SESSION_{name} must be seconds or a timedelta from ")
 
 
-@pytest.mark.parametrize(("name", "low", "high"), LIFETIMES)
-def test_a_lifetime_has_bounds_which_the_refusal_names(name: str, low: float, high: float) -> None:
-    for seconds in (high + 1, low / 100):
-        assert f"to {high:g} seconds" in refusal(**ROOM | {name: seconds})
+def test_a_lifetime_has_bounds_which_the_refusal_names(subtests: pytest.Subtests) -> None:
+    for name, low, high in LIFETIMES:
+        with subtests.test(name=name, low=low, high=high):
+            for seconds in (high + 1, low / 100):
+                assert f"to {high:g} seconds" in refusal(**ROOM | {name: seconds})
 
 
 GOOD: list[tuple[str, Any, Any]] = [
@@ -137,9 +145,10 @@ GOOD: list[tuple[str, Any, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "given", "used"), GOOD)
-def test_a_setting_is_read_as_what_it_means(name: str, given: Any, used: Any) -> None:
-    assert value_of(name, read(**{name: given})) == used
+def test_a_setting_is_read_as_what_it_means(subtests: pytest.Subtests) -> None:
+    for name, value, used in GOOD:
+        with subtests.test(name=name, value=value):
+            assert value_of(name, read(**{name: value})) == used
 
 
 def test_an_api_secret_goes_with_the_project_it_belongs_to() -> None:
@@ -148,9 +157,10 @@ def test_an_api_secret_goes_with_the_project_it_belongs_to() -> None:
     assert "a secret" not in repr(settings)
 
 
-@pytest.mark.parametrize("name", OPTIONAL)
-def test_an_optional_setting_may_be_none(name: str) -> None:
-    read(**{name: None})
+def test_an_optional_setting_may_be_none(subtests: pytest.Subtests) -> None:
+    for name in OPTIONAL:
+        with subtests.test(name=name):
+            read(**{name: None})
 
 
 TEXTS = ["ISSUER", "AUDIENCE", "KEYS_FILE", "API_SECRET", "PROJECT_ID"]
@@ -191,32 +201,33 @@ BAD: list[tuple[str, Any, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "wrong", "what_it_may_be"), BAD)
-def test_a_wrong_setting_is_refused_by_name_and_with_what_it_may_be(name: str, wrong: Any, what_it_may_be: str) -> None:
-    message = refusal(**{name: wrong})
-    assert message.startswith(f"CORBADO_SESSION_{name} must be ")
-    assert what_it_may_be in message
+def test_a_wrong_setting_is_refused_by_name_and_with_what_it_may_be(subtests: pytest.Subtests) -> None:
+    for name, wrong, what_it_may_be in BAD:
+        with subtests.test(name=name, wrong=wrong, what_it_may_be=what_it_may_be):
+            message = refusal(**{name: wrong})
+            assert message.startswith(f"CORBADO_SESSION_{name} must be ")
+            assert what_it_may_be in message
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in OPTIONAL if name not in ("SHORT_COOKIE", "LONG_COOKIE", "DEVICE_COOKIE")]
-)
-def test_what_is_said_of_an_optional_setting_offers_none(name: str) -> None:
-    assert refusal(**{name: 5.5 if name != "IDLE_TIMEOUT" else 5}).endswith(", or None")
+def test_what_is_said_of_an_optional_setting_offers_none(subtests: pytest.Subtests) -> None:
+    rows: list[str] = [name for name in OPTIONAL if name not in ("SHORT_COOKIE", "LONG_COOKIE", "DEVICE_COOKIE")]
+    for name in rows:
+        with subtests.test(name=name):
+            assert refusal(**{name: 5.5 if name != "IDLE_TIMEOUT" else 5}).endswith(", or None")
 
 
-@pytest.mark.parametrize(
-    ("unknown", "near"),
-    [
+def test_an_unknown_setting_is_refused_with_the_near_miss(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[str, str]] = [
         ("SHORT_LIFE_TIME", "SHORT_LIFETIME"),
         ("LOGINVIEW", "LOGIN_VIEW"),
         ("COOKIE_SAME_SITE", "COOKIE_SAMESITE"),
         ("TRUSTED_ORIGIN", "TRUSTED_ORIGINS"),
-    ],
-)
-def test_an_unknown_setting_is_refused_with_the_near_miss(unknown: str, near: str) -> None:
-    message = refusal(**{unknown: 1})
-    assert message == (f"unknown setting CORBADO_SESSION_{unknown}; did you mean CORBADO_SESSION_{near}?")
+    ]
+    for unknown, near in rows:
+        with subtests.test(unknown=unknown, near=near):
+            wrong, right = PREFIX + unknown, PREFIX + near
+            message = refusal(**{unknown: 1})
+            assert message == f"{wrong} is no setting of flask-corbado-session; did you mean {right}?"
 
 
 def test_an_unknown_setting_like_no_other_is_refused_with_the_list() -> None:
@@ -254,9 +265,8 @@ def test_the_idle_lifetime_is_the_lesser_of_the_two() -> None:
     assert read().idle_lifetime == 7 * DAY
 
 
-@pytest.mark.parametrize(
-    ("values", "names"),
-    [
+def test_settings_that_contradict_each_other_are_named_both(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[dict[str, Any], list[str]]] = [
         ({"COOKIE_SAMESITE": "None", "COOKIE_SECURE": False}, ["COOKIE_SAMESITE", "COOKIE_SECURE"]),
         ({"SHORT_COOKIE": "same", "LONG_COOKIE": "same"}, ["SHORT_COOKIE", "LONG_COOKIE", "DEVICE_COOKIE"]),
         ({"LONG_COOKIE": "__Host-cbo_device"}, ["SHORT_COOKIE", "LONG_COOKIE", "DEVICE_COOKIE"]),
@@ -264,12 +274,12 @@ def test_the_idle_lifetime_is_the_lesser_of_the_two() -> None:
         ({"COOKIE_SECURE": False, "DEVICE_COOKIE": "__Secure-d"}, ["DEVICE_COOKIE", "COOKIE_SECURE"]),
         ({"COOKIE_DOMAIN": "example.com", "SHORT_COOKIE": "__Host-s"}, ["SHORT_COOKIE", "COOKIE_DOMAIN"]),
         ({"API_SECRET": "something secret"}, ["PROJECT_ID", "API_SECRET"]),
-    ],
-)
-def test_settings_that_contradict_each_other_are_named_both(values: dict[str, Any], names: list[str]) -> None:
-    message = refusal(**values)
-    assert all(name in message for name in names)
-    assert "something secret" not in message
+    ]
+    for values, names in rows:
+        with subtests.test(values=values, names=names):
+            message = refusal(**values)
+            assert all(name in message for name in names)
+            assert "something secret" not in message
 
 
 @pytest.mark.parametrize(

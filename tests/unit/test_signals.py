@@ -14,8 +14,7 @@ from flask.testing import FlaskClient
 
 from flask_corbado_session import Context, session_started
 from flask_corbado_session.model import signals
-from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, move_clock, signed_in
-from tests.support.apps import make_app
+from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, signed_in
 from tests.support.rules import heard
 
 EXTRA = {"REMOTE_ADDR": "192.0.2.7", "HTTP_USER_AGENT": "Tests/1.0"}
@@ -31,17 +30,6 @@ def documented() -> dict[str, set[str]]:
         if made and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
             texts[made[1]] = set(re.findall(r"``(\w+)``", str(text.value.value)))
     return texts
-
-
-@pytest.fixture
-def app(sqlite_url: str) -> Flask:
-    app, _, _ = make_app(sqlite_url)
-    return app
-
-
-@pytest.fixture
-def clock(app: Flask) -> MovingClock:
-    return move_clock(app)
 
 
 def ask(client: FlaskClient) -> Any:

@@ -21,18 +21,13 @@ from flask_corbado_session.model.records import Context
 from flask_corbado_session.sessions.user_agent import describe
 from flask_corbado_session.tokens.ids import new_id
 from tests.support.apps import statements_of
-from tests.support.rules import NOON, Rules, database_at, rules_on
+from tests.support.rules import NOON, Rules, database_at
 
 NOW = NOON
 NOW_MS = to_ms(NOON)
 DAY = timedelta(days=1)
 MS = timedelta(milliseconds=1)
 HASH = b"h" * 32
-
-
-@pytest.fixture
-def rules(database_url: str) -> Rules:
-    return rules_on(database_url)
 
 
 def add_device(rules: Rules, user_id: str = "alice", cookie_hash: bytes = HASH, at: datetime = NOW) -> str:
@@ -135,18 +130,17 @@ def test_ending_twice_keeps_the_first_reason(rules: Rules) -> None:
     assert (found.ended_at, found.end_reason) == (NOON, "signed_out")
 
 
-@pytest.mark.parametrize(
-    ("changes", "at", "alive"),
-    [
+def test_a_session_is_alive_until_it_is_idle_or_runs_out(subtests: pytest.Subtests, rules: Rules) -> None:
+    rows: list[tuple[Any, datetime, bool]] = [
         ({}, NOW, True),
         ({}, NOW + 7 * DAY - MS, True),
         ({}, NOW + 7 * DAY, False),
         ({"idle_expires_at": NOW + 30 * DAY}, NOW + 30 * DAY - MS, True),
         ({"idle_expires_at": NOW + 90 * DAY}, NOW + 30 * DAY, False),
-    ],
-)
-def test_a_session_is_alive_until_it_is_idle_or_runs_out(rules: Rules, changes: Any, at: datetime, alive: bool) -> None:
-    assert rules.sessions.is_live(add_session(rules, **changes), at) is alive
+    ]
+    for changes, at, alive in rows:
+        with subtests.test(changes=changes, at=at, alive=alive):
+            assert rules.sessions.is_live(add_session(rules, **changes), at) is alive
 
 
 def test_the_least_recently_seen_sessions_are_surplus(rules: Rules) -> None:

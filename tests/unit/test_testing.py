@@ -15,12 +15,6 @@ from tests.support.apps import make_app, rows_of, state_of, statements
 NAMES = ("__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device")
 
 
-@pytest.fixture
-def app(sqlite_url: str) -> Flask:
-    app, _, _ = make_app(sqlite_url)
-    return app
-
-
 def jar(client: FlaskClient) -> dict[str, str]:
     return {name: cookie.value for name in NAMES if (cookie := client.get_cookie(name)) is not None}
 

@@ -31,11 +31,6 @@ GERMAN = {
 AT = datetime(2026, 1, 5, 14, 3, 9, tzinfo=UTC)
 
 
-@pytest.fixture
-def app(sqlite_url: str) -> Flask:
-    return make_app(sqlite_url)[0]
-
-
 def speak_german(app: Flask, newstyle: bool) -> None:
     """As Flask-Babel does (new style), and as its predecessors did."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
@@ -45,9 +40,8 @@ def speak_german(app: Flask, newstyle: bool) -> None:
     env.install_gettext_callables(translate, plural, newstyle=newstyle)
 
 
-@pytest.mark.parametrize(
-    ("age", "said"),
-    [
+def test_how_long_ago_is_said_in_one_unit(subtests: pytest.Subtests, app: Flask) -> None:
+    rows: list[tuple[timedelta, str]] = [
         (timedelta(seconds=-3600), "just now"),
         (timedelta(seconds=9), "just now"),
         (timedelta(seconds=10), "10 seconds ago"),
@@ -61,12 +55,12 @@ def speak_german(app: Flask, newstyle: bool) -> None:
         (timedelta(days=359), "11 months ago"),
         (timedelta(days=360), "1 year ago"),
         (timedelta(days=7300), "20 years ago"),
-    ],
-)
-def test_how_long_ago_is_said_in_one_unit(age: timedelta, said: str, app: Flask) -> None:
-    clock = move_clock(app)
-    with app.app_context():
-        assert words.ago(clock.at - age) == said
+    ]
+    for age, said in rows:
+        with subtests.test(age=age, said=said):
+            clock = move_clock(app)
+            with app.app_context():
+                assert words.ago(clock.at - age) == said
 
 
 def test_the_words_are_filters_of_the_templates(app: Flask) -> None:
@@ -91,19 +85,17 @@ def test_a_day_near_another_one_leaves_out_the_year_they_share(app: Flask) -> No
         assert words.day(AT, near=AT - timedelta(days=10)) == "5 January 2026"
 
 
-@pytest.mark.parametrize(
-    ("amr", "said"),
-    [
+def test_methods_are_said_in_words_and_once(subtests: pytest.Subtests, app: Flask) -> None:
+    rows: list[tuple[list[str], str]] = [
         ([], ""),
         (["pwd"], "password"),
         (["pwd", "otp"], "password and one-time code"),
         (["pwd", "otp", "own-method"], "password, one-time code and own-method"),
         (["hwk", "pop"], "passkey"),
-    ],
-)
-def test_methods_are_said_in_words_and_once(amr: list[str], said: str, app: Flask) -> None:
-    with app.app_context():
-        assert words.methods(amr) == said
+    ]
+    for amr, said in rows:
+        with subtests.test(amr=amr, said=said), app.app_context():
+            assert words.methods(amr) == said
 
 
 def test_a_reason_nobody_knows_is_no_error(app: Flask) -> None:
