@@ -15,10 +15,11 @@ from flask_corbado_session.model.clock import Clock, to_ms
 from flask_corbado_session.model.errors import StoreUnavailable
 from flask_corbado_session.model.records import Changes
 from flask_corbado_session.testing import MovingClock
-from flask_corbado_session.verification.ended import LONGEST_WAIT, OVERLAP, EndedSessionCache, EndedSet
+from flask_corbado_session.verification.ended import LONGEST_WAIT, EndedSessionCache, EndedSet
 from tests.support.rules import NOON
 
 SECOND, QUARTER = timedelta(seconds=1), timedelta(minutes=15)
+OVERLAP = 60_000
 NOW = to_ms(NOON)
 Holds = Callable[[str], bool]
 
