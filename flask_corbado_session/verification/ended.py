@@ -95,7 +95,7 @@ class EndedSet:
         return (
             [session_id for session_id, time in ended.items() if at < time <= last],
             {session_id: time for session_id, time in not_before.items() if at < time <= last},
-            # not ``at`` where that is later: a service that was once told a time of a wrong clock would miss every end
+            # not ``at`` where that is later: a service that once got a time of a wrong clock would miss every end
             last if len(times) > limit else self._known_until,
         )
 

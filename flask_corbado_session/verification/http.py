@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from functools import cache
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
 from time import monotonic
 from typing import Any
@@ -42,8 +42,10 @@ def fetch_json(url: str, timeout: float = TIMEOUT) -> Any:
     where = f"{origin.scheme}://{origin.netloc}"
     try:
         body = _fetch(url, monotonic() + timeout)
-    except (HTTPError, OSError, ValueError) as error:  # whose text may be the peer's
-        raise StoreUnavailable(f"{where} gave no answer that can be used: {ascii(_reason(error))[1:200]}") from None
+    except (HTTPError, HTTPException, OSError, ValueError) as error:  # whose text may be the peer's
+        raise StoreUnavailable(
+            f"{where} gave no answer that can be used: {ascii(_reason(error))[1:-1][:200]}"
+        ) from None
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
