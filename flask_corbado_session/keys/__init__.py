@@ -1,1 +1,1 @@
-"""Signing keys: where they come from, how they are stored and rotated."""
+"""Signing keys: how they are derived or read, stored, found and rotated."""

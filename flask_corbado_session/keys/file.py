@@ -1,7 +1,7 @@
-"""The file of signing keys (``CORBADO_SESSION_KEYS_FILE``), read strictly and written whole.
+"""The file of signing keys (``CORBADO_SESSION_KEYS_FILE``) on disk: read strictly, and replaced as a whole.
 
-It is a JWK set of private keys. Each has as ``kid`` its RFC 7638 thumbprint, an ``alg`` (RS256, ES256 or EdDSA), and
-two members of ours: ``signs_from`` and ``published_until``, whole seconds since the epoch, absent where open.
+It is a JWK set of private keys. The ``kid`` of each is its RFC 7638 thumbprint, its ``alg`` is RS256, ES256 or EdDSA.
+Two members are our own: ``signs_from`` and ``published_until``, whole seconds since the epoch, absent where open.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ _SIZE_LIMIT = 1024 * 1024
 _GENERATE = "`flask corbado-session keys generate` makes one"
 
 Fingerprint = tuple[int, ...]
-"""What differs between two states of the file, without reading it."""
+"""Times, inode and size of the file. They differ once it has changed, and are known without reading it."""
 
 
 class KeyFileError(SettingsError):
-    """The key file can't be used. The text names it and what to do, and holds nothing of a key."""
+    """The key file can't be used. The text says which file and what to do, and holds nothing of a key."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"CORBADO_SESSION_KEYS_FILE: {path} {problem}")
 
 
 class KeyFileExists(KeyFileError):
-    """There is a key file already, and it is never written over."""
+    """There is a key file already; it is never overwritten."""
 
 
 # ---- reading
 
 
 def read(path: Path) -> tuple[SigningKey, ...]:
-    """The keys of the file in its order; :class:`KeyFileError` says what is wrong with it."""
+    """The keys of the file, in its order; :class:`KeyFileError` says what is wrong with it."""
     return parse(read_content(path)[0], path)
 
 
 def read_content(path: Path) -> tuple[bytes, Fingerprint]:
-    """The bytes of the file, and the state they belong to."""
-    _check_file(_status(path), path)  # before it is opened: a named pipe would never answer
+    """The bytes of the file, and its fingerprint when they were read."""
+    _check_file(_status(path), path)  # before it is opened, because opening a named pipe would wait for ever
     try:
         with path.open("rb") as opened:
             status = os.fstat(opened.fileno())
@@ -56,14 +56,14 @@ def read_content(path: Path) -> tuple[bytes, Fingerprint]:
         raise KeyFileError(
             path, f"can't be read ({error.strerror}); it must belong to the user who runs this"
         ) from None
-    _check_file(status, path)
+    _check_file(status, path)  # again, because another file may have been put in its place
     if len(content) > _SIZE_LIMIT:
-        raise KeyFileError(path, f"is longer than {_SIZE_LIMIT} bytes, which no set of keys is")
+        raise KeyFileError(path, f"is longer than {_SIZE_LIMIT} bytes, and no set of keys is")
     return content, _fingerprint(status)
 
 
-def look(path: Path) -> Fingerprint:
-    """The file's state now; :class:`KeyFileError` if it is gone."""
+def current_fingerprint(path: Path) -> Fingerprint:
+    """The file's fingerprint now; :class:`KeyFileError` if it is gone."""
     return _fingerprint(_status(path))
 
 
@@ -77,7 +77,7 @@ def _status(path: Path) -> os.stat_result:
 
 
 def _fingerprint(status: os.stat_result) -> Fingerprint:
-    # the time of change also tells of a chmod or chown, which may be what mended the file
+    # st_ctime too: a chmod or chown, which may be what repaired the file, changes nothing else
     return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
 
 
@@ -103,29 +103,29 @@ def parse(content: bytes, path: Path) -> tuple[SigningKey, ...]:
             keys.append(read_jwk(jwk))
         except ValueError as error:
             raise KeyFileError(path, f"can't be used: key {number} of {len(listed)} {error}") from None
-    if len({each.kid for each in keys}) < len(keys):
+    if len({key.kid for key in keys}) < len(keys):
         raise KeyFileError(path, "has the same key twice; take one of them out")
     return tuple(keys)
 
 
 def signing_key(keys: Sequence[SigningKey], now: datetime, path: Path) -> SigningKey:
-    """The one of the file's keys that signs; :class:`KeyFileError` if none does."""
-    found = newest_active(keys, now)
-    if found is None:
+    """The key of the file that signs; :class:`KeyFileError` if none does."""
+    newest = newest_active(keys, now)
+    if newest is None:
         raise KeyFileError(path, f"has no key that signs now ({now:%FT%TZ}); move it away: then {_GENERATE}")
-    return found
+    return newest
 
 
 # ---- writing
 
 
 def write(path: Path, keys: Sequence[SigningKey], *, new: bool = False) -> None:
-    """Put ``keys`` in the file's place in one step, whole and on disk, for its owner's eyes from the first byte.
+    """Replace the file by one with ``keys``, in one step, and readable by its owner alone from its first byte on.
 
-    ``new`` raises :class:`KeyFileExists` rather than replace anything.
+    It is on disk before this returns. With ``new`` nothing is replaced: :class:`KeyFileExists` if there is a file.
     """
-    target = Path(os.path.realpath(path))  # a symbolic link stays one
-    text = json.dumps({"keys": [to_jwk(each) for each in keys]}, indent=2) + "\n"
+    target = Path(os.path.realpath(path))  # so that a symbolic link stays one
+    text = json.dumps({"keys": [to_jwk(key) for key in keys]}, indent=2) + "\n"
     try:
         if new:
             target.parent.mkdir(mode=0o700, exist_ok=True)
@@ -146,7 +146,7 @@ def write(path: Path, keys: Sequence[SigningKey], *, new: bool = False) -> None:
 def _put(draft: Path, target: Path, path: Path, new: bool) -> None:
     if new:
         try:
-            os.link(draft, target)  # which fails where something is, also when two do this at once
+            os.link(draft, target)  # fails if there is a file, also when two processes do this at once
         except FileExistsError:
             text = "is there already; `flask corbado-session keys rotate` adds a key to it"
             raise KeyFileExists(path, text) from None
@@ -162,7 +162,7 @@ def _put(draft: Path, target: Path, path: Path, new: bool) -> None:
 
 
 def _keep_owner(draft: Path, target: Path) -> None:
-    """Root may rotate for the user who serves, and the servers can still read the file."""
+    """Keep the file's owner, so that root may rotate the keys and the servers can still read them."""
     owner = target.stat().st_uid
     if os.name == "posix" and owner != draft.stat().st_uid:
         os.chown(draft, owner, -1)

@@ -1,4 +1,4 @@
-"""A key ring that follows the key file: running processes notice a change by themselves."""
+"""The key ring that follows the key file: a running process notices a change by itself."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from datetime import datetime
 from pathlib import Path
 
 from ..model.clock import Clock
-from .file import Fingerprint, KeyFileError, look, parse, read_content, signing_key
+from .file import Fingerprint, KeyFileError, current_fingerprint, parse, read_content, signing_key
 from .jwk import SigningKey
 from .key import Key
 
 log = logging.getLogger("flask_corbado_session")
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks at the file's size and time; it is read only when they changed."""
+CHECK_INTERVAL = 1.0
+"""Least seconds between two checks of the file's fingerprint. The file is read only if that has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class _Loaded:
 
 
 class KeyFile:
-    """A ``KeyRing`` of the file at ``path``. Looks at it once a second at most, and reads it when it has changed.
+    """A ``KeyRing`` of the keys in a file, which is checked once a second at most, and read again when it has changed.
 
-    A file that is broken by then changes nothing: the keys read before go on serving and one error is logged.
+    If it is broken by then, the keys read before go on serving and one error is logged.
     """
 
     def __init__(self, path: Path, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -42,12 +42,12 @@ class KeyFile:
         self._monotonic = monotonic
         self._loaded: _Loaded | None = None
         self._memo: tuple[bytes, tuple[SigningKey, ...] | KeyFileError] = b"", ()
-        self._look_at = 0.0
-        self._told = ""
+        self._next_check = 0.0
+        self._logged = ""
 
     @property
     def version(self) -> object:
-        """Differs after the file has changed, and after a key's ``published_until`` has passed."""
+        """Differs once the file has changed, or the ``published_until`` of a key has passed."""
         loaded = self._current()
         if not loaded.ends:
             return loaded.digest, 0
@@ -55,36 +55,36 @@ class KeyFile:
         return loaded.digest, sum(now >= end for end in loaded.ends)
 
     def signing(self, now: datetime) -> Key:
-        """The newest key that is active; :class:`KeyFileError` if none is."""
+        """The newest active key; :class:`KeyFileError` if there is none."""
         return signing_key(self._current().keys, now, self.path).key
 
     def find(self, kid: str) -> Key | None:
-        """The published key of that id."""
-        found = self._current().by_kid.get(kid)
-        if found is None or not found.is_published(self._clock.now()):
+        """The published key with this id."""
+        key = self._current().by_kid.get(kid)
+        if key is None or not key.is_published(self._clock.now()):
             return None
-        return found.key
+        return key.key
 
     def published(self) -> list[SigningKey]:
-        """All whose tokens are accepted now, or will be: for the JWKS, which shows their public members."""
+        """The keys whose tokens are accepted now or will be. The JWKS shows their public members."""
         now = self._clock.now()
-        return [each for each in self._current().keys if each.is_published(now)]
+        return [key for key in self._current().keys if key.is_published(now)]
 
     def load(self) -> None:
         """Read the file now; :class:`KeyFileError` says what is wrong with it."""
-        self._look_at = self._monotonic() + LOOK_EVERY
+        self._next_check = self._monotonic() + CHECK_INTERVAL
         content, fingerprint = read_content(self.path)
         digest = hashlib.sha256(content).digest()
-        keys = self._parsed(content, digest)
+        keys = self._parse(content, digest)
         signing_key(keys, self._clock.now(), self.path)
-        ends = tuple(each.published_until for each in keys if each.published_until is not None)
-        # replaced whole: other threads read it without a lock
-        self._loaded = _Loaded(fingerprint, digest, keys, {each.kid: each for each in keys}, ends)
+        ends = tuple(key.published_until for key in keys if key.published_until is not None)
+        # replaced as a whole, because other threads read it without a lock
+        self._loaded = _Loaded(fingerprint, digest, keys, {key.kid: key for key in keys}, ends)
 
-    def _parsed(self, content: bytes, digest: bytes) -> tuple[SigningKey, ...]:
-        """The keys, or the error, of these bytes: checking an RSA key takes 50 ms, so it is done once."""
-        known, result = self._memo
-        if digest != known:
+    def _parse(self, content: bytes, digest: bytes) -> tuple[SigningKey, ...]:
+        """The keys in these bytes, or the error. Bytes are parsed once, because checking an RSA key takes 50 ms."""
+        parsed_digest, result = self._memo
+        if digest != parsed_digest:
             try:
                 result = parse(content, self.path)
             except KeyFileError as error:
@@ -97,20 +97,20 @@ class KeyFile:
     def _current(self) -> _Loaded:
         if self._loaded is None:
             self.load()
-        elif self._monotonic() >= self._look_at:
-            self._look(self._loaded)
+        elif self._monotonic() >= self._next_check:
+            self._check(self._loaded)
         assert self._loaded is not None
         return self._loaded
 
-    def _look(self, loaded: _Loaded) -> None:
-        self._look_at = self._monotonic() + LOOK_EVERY  # first, so that other threads go on with what is known
+    def _check(self, loaded: _Loaded) -> None:
+        self._next_check = self._monotonic() + CHECK_INTERVAL  # first, so that other threads do not check too
         try:
-            if look(self.path) != loaded.fingerprint:
+            if current_fingerprint(self.path) != loaded.fingerprint:
                 self.load()
-                log.info("the signing keys were read anew")
+                log.info("the signing keys have changed and were read again")
         except KeyFileError as error:
-            if str(error) != self._told:
+            if str(error) != self._logged:
                 log.error("the keys read before go on serving: %s", error)
-            self._told = str(error)
+            self._logged = str(error)
         else:
-            self._told = ""
+            self._logged = ""

@@ -39,7 +39,10 @@ _CACHE_SIZE = 4096
 
 
 class _JWS(jwt.PyJWS):
-    """PyJWT's, which looks at each character in a loop; to encode again is as strict and ten times as fast."""
+    """PyJWT's, but it decodes a part by encoding it again, which is as strict as its loop over every character.
+
+    That loop is more than half of what an HS256 token costs. A PyJWT without this method does without it.
+    """
 
     @staticmethod
     def _decode_base64url_segment(segment: bytes, name: str) -> bytes:

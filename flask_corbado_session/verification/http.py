@@ -7,14 +7,14 @@ import ssl
 import threading
 from collections.abc import Callable
 from functools import cache
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
 from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urljoin
 from urllib.request import getproxies, proxy_bypass
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import Url, make_headers, parse_url
@@ -42,8 +42,10 @@ def fetch_json(url: str, timeout: float = TIMEOUT) -> Any:
     where = f"{origin.scheme}://{origin.netloc}"
     try:
         body = _fetch(url, monotonic() + timeout)
-    except (HTTPError, OSError, ValueError) as error:  # whose text may be the peer's
-        raise StoreUnavailable(f"{where} gave no answer that can be used: {ascii(_reason(error))[1:200]}") from None
+    except (HTTPError, HTTPException, OSError, ValueError) as error:  # whose text may be the peer's
+        raise StoreUnavailable(
+            f"{where} gave no answer that can be used: {ascii(_reason(error))[1:-1][:200]}"
+        ) from None
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -70,40 +72,43 @@ def _fetch(url: str, deadline: float) -> bytes:
     with _manager(origin) as manager:
         for _ in range(MAX_REQUESTS):
             timeout = Timeout(total=_remaining(deadline))
-            with manager.urlopen(
-                "GET", url, headers=_HEADERS, timeout=timeout, redirect=False, retries=False, preload_content=False
-            ) as response:
+            with manager.urlopen("GET", url, timeout=timeout, redirect=False, preload_content=False) as response:
                 location = response.get_redirect_location()
                 if not location:
-                    if not 200 <= response.status < 300:
-                        raise ValueError(f"{response.status} {response.reason}")
-                    body = bytearray()
-                    for chunk in response.stream(65536, decode_content=False):
-                        body += chunk
-                        if len(body) > SIZE_LIMIT:
-                            raise ValueError(f"more than {SIZE_LIMIT} bytes")
-                    return bytes(body)
+                    return _read(response)
             url = urljoin(url, location)
             if _origin(url) != origin:
                 raise ValueError("a redirect to another host, which is refused")
     raise ValueError("too many redirects")
 
 
+def _read(response: BaseHTTPResponse) -> bytes:
+    if not 200 <= response.status < 300:
+        raise ValueError(f"{response.status} {response.reason}")
+    body = bytearray()
+    for chunk in response.stream(65536, decode_content=False):  # compressed, a small answer could be a huge one
+        body += chunk
+        if len(body) > SIZE_LIMIT:
+            raise ValueError(f"more than {SIZE_LIMIT} bytes")
+    return bytes(body)
+
+
 def _manager(origin: Url) -> PoolManager:
     """urllib3's, with the proxy of the environment, and with connections that keep the deadline."""
     proxy = None if proxy_bypass(origin.netloc or "") else getproxies().get(origin.scheme or "")
-    manager = PoolManager(ssl_context=_tls()) if proxy is None else _proxy_manager(proxy)
+    options: dict[str, Any] = {"headers": _HEADERS, "retries": False, "ssl_context": _tls()}
+    manager = PoolManager(**options) if proxy is None else _proxy_manager(proxy, options)
     manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
     return manager
 
 
-def _proxy_manager(proxy: str) -> ProxyManager:
+def _proxy_manager(proxy: str, options: dict[str, Any]) -> ProxyManager:
     try:
         url = parse_url(proxy if "://" in proxy else f"http://{proxy}")
     except LocationParseError:  # whose text may hold a password
         raise ValueError("the proxy that the environment names is no URL") from None
-    headers = make_headers(proxy_basic_auth=url.auth and unquote(url.auth))
-    return ProxyManager(url.url, proxy_headers=headers, ssl_context=_tls(), proxy_ssl_context=_tls())
+    proxy_headers = make_headers(proxy_basic_auth=url.auth and unquote(url.auth))
+    return ProxyManager(url.url, proxy_headers=proxy_headers, proxy_ssl_context=_tls(), **options)
 
 
 @cache

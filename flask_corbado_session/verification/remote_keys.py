@@ -1,4 +1,4 @@
-"""The issuer's public keys, as a service that only verifies knows them (RFC 7517, over HTTP)."""
+"""The issuer's public keys, fetched over HTTP as a JWK set (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .http import TIMEOUT, SingleFlight, check_url, fetch_json
 log = logging.getLogger("flask_corbado_session")
 
 FRESH = 240.0
-"""Seconds after which known keys are looked for again, in the background; well under the ten minutes a new key is
-published ahead of its first signature."""
+"""Seconds after which the keys are fetched again, in the background: well under the ten minutes for which a new key is
+published before it signs."""
 STALE = 24 * 3600.0
-"""Seconds for which known keys serve while the issuer can't be asked."""
+"""Seconds for which known keys serve while the issuer can't be reached."""
 PAUSE = 30.0
-"""Seconds between two fetches while there are keys: a kid that asks for one anybody can make up."""
+"""Least seconds between two fetches while there are keys, since anybody can make up an unknown kid."""
 NO_KEYS = 5.0
-"""Seconds between two tries while there are none."""
+"""Least seconds between two fetches while there are none."""
 
 _ALGORITHM_OF_TYPE: dict[tuple[object, object], SigningAlgorithm] = {
     key_type: algorithm for algorithm, key_type in KEY_TYPES.items()
@@ -30,7 +30,7 @@ _ALGORITHM_OF_TYPE: dict[tuple[object, object], SigningAlgorithm] = {
 
 
 class RemoteKeys:
-    """A :class:`KeyRing` that only verifies. Nobody waits for a fetch while a known key serves."""
+    """A :class:`KeyRing` that only verifies. No request waits for a fetch if its key is known."""
 
     def __init__(self, url: str) -> None:
         self._url = check_url(url)
@@ -41,25 +41,25 @@ class RemoteKeys:
 
     @property
     def version(self) -> object:
-        """Differs after the keys have changed, or grown too old to serve.
+        """Differs once the keys have changed, or have become too old to serve.
 
-        Asked for each token, known ones too, so that it is here that old keys are looked for again: a token kept in
-        mind must not outlive its key.
+        It is read for every token, known ones too. That is why old keys are fetched again from here: a remembered
+        token must not outlive its key.
         """
         age = monotonic() - self._fetched_at
         if age > FRESH:
-            self._look()
+            self._start_fetch()
         return self._version, age > STALE
 
     def signing(self, now: datetime) -> Key:
-        """Never: the private keys are the issuer's."""
+        """Always a RuntimeError: only the issuer has private keys."""
         raise RuntimeError("this app only verifies short sessions; the issuer signs them")
 
     def find(self, kid: str) -> Key | None:
-        """The key of that id; for an unknown one the issuer is asked, at most every 30 s, and waited for."""
+        """The key with this id. For an unknown one the issuer is asked, every 30 s at most, and waited for."""
         key = self._known().get(kid)
         if key is None:
-            self._look()
+            self._start_fetch()
             self._flight.wait(TIMEOUT)
             key = self._known().get(kid)
         return key
@@ -67,7 +67,7 @@ class RemoteKeys:
     def _known(self) -> dict[str, Key]:
         return self._keys if monotonic() - self._fetched_at <= STALE else {}
 
-    def _look(self) -> None:
+    def _start_fetch(self) -> None:
         self._flight.start(PAUSE if self._known() else NO_KEYS)
 
     def _fetch(self) -> None:
@@ -76,33 +76,33 @@ class RemoteKeys:
         except StoreUnavailable as error:
             log.warning("the keys of the issuer could not be fetched, those known before serve on: %s", error)
             return
-        changed = self._keys != keys  # not the ids alone: another key may come under an old one
+        changed = self._keys != keys  # not their ids alone: another key may come with an old id
         self._keys, self._fetched_at = keys, monotonic()
-        if changed:  # last, so that nothing verified by the old keys is kept under the new version
+        if changed:  # last, so that nothing that the old keys verified is remembered under the new version
             self._version = object()
 
 
 def read_keys(document: Any) -> dict[str, Key]:
-    """The keys of a JWK set that can verify a short session; what can't be used is passed over (RFC 7517 §5).
+    """The keys of a JWK set that can verify a short session, by ``kid``. Others are skipped (RFC 7517 §5).
 
-    :class:`StoreUnavailable` for a set that can't be right: none usable, or one kid for two keys.
+    :class:`StoreUnavailable` for a set with no such key, or with two of one ``kid``.
     """
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise StoreUnavailable("expected a JWK set, an object with a list of keys")
-    found: dict[str, Key] = {}
+    keys: dict[str, Key] = {}
     for jwk in listed:
         key = _read_key(jwk)
         if key is None:
             continue
-        if key.kid in found:
+        if key.kid in keys:
             raise StoreUnavailable(f"the JWK set has two keys of the kid {key.kid[:60]!r}")
-        found[key.kid] = key
-    if not found:
+        keys[key.kid] = key
+    if not keys:
         raise StoreUnavailable(
             f"none of the {len(listed)} keys of the JWK set is an RS256, ES256 or EdDSA key with a kid"
         )
-    return found
+    return keys
 
 
 def _read_key(jwk: Any) -> Key | None:

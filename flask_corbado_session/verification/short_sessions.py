@@ -1,4 +1,4 @@
-"""Short sessions as a request brings them: verified without a database, but for what has ended meanwhile."""
+"""Authenticating a request by its short session, without a database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ log = logging.getLogger("flask_corbado_session")
 
 
 class ShortSessionAuthenticator:
-    """Verifies what proves who asks without a database: all that a service without one needs."""
+    """Verifies a token and looks whether its session has ended since: all that a service without a database needs.
+
+    Without ``ended`` a session that was revoked is accepted until its short session expires.
+    """
 
     def __init__(self, verifier: ShortTokenVerifier, ended: EndedSet | None, clock: Clock) -> None:
         self._verifier = verifier
@@ -34,7 +37,7 @@ class ShortSessionAuthenticator:
         return short
 
     def first_valid(self, tokens: Iterable[str]) -> ShortSession | None:
-        """The short session of the first token that holds."""
+        """The short session of the first valid token."""
         for token in tokens:
             try:
                 return self.verify(token)

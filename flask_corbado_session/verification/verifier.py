@@ -1,4 +1,4 @@
-"""Verifying short sessions where they were not made: without a database, and without Flask."""
+"""Verifying short sessions in another service than the one that makes them: without a database, and without Flask."""
 
 from __future__ import annotations
 
@@ -15,14 +15,22 @@ from .remote_keys import RemoteKeys
 from .short_sessions import ShortSessionAuthenticator
 
 LONGEST_SHORT_LIFETIME = timedelta(hours=1)
-"""The issuer's own is not known here, and one hour is the most it may be."""
+"""The issuer's own is not known here; an hour is the longest that can be set."""
 
 
 class ShortSessionVerifier:
-    """Verifies an issuer's short sessions by its published keys.
+    """Verifies the short sessions of an issuer by its published keys. Make one per process and keep it.
 
-    ``jwks_url`` is its ``/.well-known/jwks.json``; ``revocations_url`` its ``/session/revocations``, polled every
-    second that brings a request, so that a revoked session is out within two. Both are http or https.
+    :param issuer: the ``iss`` that tokens must have: the issuer's ``CORBADO_SESSION_ISSUER``.
+    :param jwks_url: where its keys are, such as ``https://auth.example.com/.well-known/jwks.json``; http or https.
+        They are fetched at the first token, and again every four minutes, in the background.
+    :param audience: the ``aud`` that tokens must have; None: they must have none.
+    :param revocations_url: its ``/session/revocations``, http or https. A revoked session is then refused within two
+        intervals. None: it is accepted until its short session expires.
+    :param revocation_interval: how often the revocations are fetched at most. They are fetched only when a token is
+        verified.
+    :param clock: the clock to go by; None: the system's.
+    :raises ValueError: if a URL is not http or https, names no host, or holds a user name or a password.
     """
 
     def __init__(
@@ -44,14 +52,21 @@ class ShortSessionVerifier:
         self.short_sessions = ShortSessionAuthenticator(verifier, ended, clock)
 
     def verify(self, token: str) -> ShortSession:
-        """The short session; :class:`InvalidShortSession`, with a ``code`` for machines, if it does not hold."""
+        """Verify a token.
+
+        :param token: the token as it stands in the cookie, or after ``Bearer``.
+        :returns: the short session, all its times aware and in UTC.
+        :raises InvalidShortSession: if the token is not valid now; its ``code`` says why. While the issuer has never
+            been reached that is ``unknown_key``, after three seconds at most.
+        """
         return self.short_sessions.verify(token)
 
 
 class RevocationPoller:
-    """The issuer's list of what it ended; fetched in the background, for a quarter of a second waited for.
+    """Keeps an ended set by polling the issuer's revocation feed, in the background.
 
-    Both the ids and how far they reach are told in the issuer's time, so that the two clocks may differ.
+    A request waits for a poll for a quarter of a second at most. The feed's times are the issuer's, so that the two
+    clocks may differ.
     """
 
     def __init__(self, url: str, clock: Clock, interval: timedelta) -> None:
@@ -59,38 +74,38 @@ class RevocationPoller:
         self._until = 0
         self._error: StoreUnavailable | None = None
         self._flight = SingleFlight(self._fetch)
-        self.ended = EndedSet(self._ask, clock, interval, LONGEST_SHORT_LIFETIME)
+        self.ended = EndedSet(self._poll, clock, interval, LONGEST_SHORT_LIFETIME)
 
-    def _ask(self, _since: int) -> Changes:
-        """What :class:`EndedSet` asks for; StoreUnavailable while the issuer is slow or down: the last set serves."""
+    def _poll(self, _since: int) -> Changes:
+        """Poll, for :class:`EndedSet`; StoreUnavailable while the issuer is slow or down: the last set serves."""
         self._flight.start()
         if not self._flight.wait(LONGEST_WAIT):
             raise StoreUnavailable("the issuer's revocations are still being fetched")
         if self._error is not None:
             raise StoreUnavailable(str(self._error))
-        return Changes([], [])  # they are in the set already, also those of an answer that nobody waited for
+        return Changes()  # :meth:`_fetch` puts the changes into the set itself, so that a late answer is not lost
 
     def _fetch(self) -> None:
         since, more = max(self._until - OVERLAP, 0), True
         try:
             while more:
                 document = fetch_json(f"{self._url}{'&' if '?' in self._url else '?'}since={since}")
-                changes = read_feed(document)
-                self._learn(changes)
-                more = document.get("more") is True and changes.until > since
-                self._until = since = changes.until
+                page = read_feed(document)
+                self._record(page)
+                more = document.get("more") is True and page.until > since
+                self._until = since = page.until
             self._error = None
         except StoreUnavailable as error:
             self._error = error
 
-    def _learn(self, feed: RevocationPage) -> None:
-        self.ended.add(feed.ended)
-        for session_id, after in feed.not_before.items():
-            self.ended.invalidate_before([session_id], after)
+    def _record(self, page: RevocationPage) -> None:
+        self.ended.add(page.ended)
+        for session_id, at in page.not_before.items():
+            self.ended.invalidate_before([session_id], at)
 
 
 class RevocationPage(NamedTuple):
-    """One page of the feed: what ended, whose short sessions were expired and when, how far (ms) that reaches."""
+    """One page of the feed: the ids that ended, the not-before times by id, and how far the page reaches (ms)."""
 
     ended: list[str]
     not_before: dict[str, int]
@@ -98,14 +113,14 @@ class RevocationPage(NamedTuple):
 
 
 def read_feed(document: Any) -> RevocationPage:
-    """The feed as JSON, checked; StoreUnavailable for anything else."""
+    """The page in a JSON document; StoreUnavailable if it is none."""
     feed: dict[str, Any] = document if isinstance(document, dict) else {}
     ended, not_before, until = feed.get("ended"), feed.get("not_before", {}), feed.get("until")
     if (
         not isinstance(ended, list)
         or not isinstance(not_before, dict)
-        or not all(isinstance(each, str) for each in ended)
-        or not all(type(after) is int for after in (until, *not_before.values()))
+        or not all(isinstance(session_id, str) for session_id in ended)
+        or not all(type(at) is int for at in (until, *not_before.values()))
     ):
         raise StoreUnavailable('expected the feed {"ended": [ids], "not_before": {id: time}, "until": time}')
     return RevocationPage(ended, not_before, feed["until"])

@@ -83,7 +83,7 @@ class Issuer:
 
     def count(self, path: str) -> int:
         """How often this path was asked for."""
-        return sum(each.partition("?")[0] == path for each in self.asked)
+        return sum(url.partition("?")[0] == path for url in self.asked)
 
     def publish(self, *jwks: Any) -> None:
         """Show these keys, as they are."""

@@ -62,7 +62,7 @@ class Ring:
 
     def kids(self) -> list[str]:
         """What the JWKS shows."""
-        return [each.kid for each in self.keys.published()]
+        return [key.kid for key in self.keys.published()]
 
     def signing(self) -> str:
         """The kid of the key that signs."""

@@ -15,10 +15,11 @@ from flask_corbado_session.model.clock import Clock, to_ms
 from flask_corbado_session.model.errors import StoreUnavailable
 from flask_corbado_session.model.records import Changes
 from flask_corbado_session.testing import MovingClock
-from flask_corbado_session.verification.ended import LONGEST_WAIT, OVERLAP, EndedSet
+from flask_corbado_session.verification.ended import LONGEST_WAIT, EndedSessionCache, EndedSet
 from tests.support.rules import NOON
 
 SECOND, QUARTER = timedelta(seconds=1), timedelta(minutes=15)
+OVERLAP = 60_000
 NOW = to_ms(NOON)
 Holds = Callable[[str], bool]
 
@@ -229,3 +230,76 @@ def test_ends_added_while_the_set_is_brought_up_to_date_are_kept(
         adding.join()
         sys.setswitchinterval(interval)
     assert all(holds(session_id) for session_id in added)
+
+
+# ---- short sessions that no longer count
+
+
+def test_a_short_session_made_in_the_millisecond_of_the_expiry_is_stale(ended: EndedSet) -> None:
+    ended.invalidate_before(["a"], NOW)
+    assert ended.is_stale("a", NOON)
+    assert ended.is_stale("a", NOON - timedelta(milliseconds=1))
+    assert not ended.is_stale("a", NOON + timedelta(milliseconds=1))
+    assert not ended.is_stale("b", NOON)
+
+
+# ---- ended sessions that are remembered
+
+
+@pytest.fixture
+def cache(clock: MovingClock) -> EndedSessionCache:
+    return EndedSessionCache(Clock(clock))
+
+
+def test_an_ended_session_is_remembered_for_a_minute(cache: EndedSessionCache, clock: MovingClock) -> None:
+    cache.remember(["a"], "revoked")
+    assert (cache.reason("a"), cache.reason("b")) == ("revoked", None)
+    clock.move(milliseconds=59_999)
+    assert cache.reason("a") == "revoked"
+    clock.move(milliseconds=1)
+    assert cache.reason("a") is None
+
+
+def test_what_is_remembered_is_forgotten_when_told_so(cache: EndedSessionCache) -> None:
+    cache.remember(["a"], "revoked")
+    cache.clear()
+    assert cache.reason("a") is None
+
+
+def test_what_is_remembered_is_bounded(cache: EndedSessionCache) -> None:
+    """One operator may end a hundred thousand sessions at once."""
+    ids = [str(number) for number in range(5000)]
+    cache.remember(ids, "operator")
+    cache.remember(["first again"], "operator")
+    cache.remember(["4500"], "expired")
+    remembered = [session_id for session_id in ids if cache.reason(session_id)]
+    assert remembered == ids[905:]
+    assert cache.reason("4500") == "expired"
+
+
+def test_of_many_the_one_seen_longest_ago_is_forgotten_first(cache: EndedSessionCache) -> None:
+    cache.remember(["a", "b"], "revoked")
+    cache.remember(["a"], "revoked")
+    cache.remember([str(number) for number in range(4095)], "revoked")
+    assert (cache.reason("a"), cache.reason("b")) == ("revoked", None)
+
+
+def test_threads_may_remember_at_once(cache: EndedSessionCache) -> None:
+    errors: list[BaseException] = []
+
+    def remember(name: int) -> None:
+        try:
+            for number in range(300):
+                cache.remember([f"{name} {number} {each}" for each in range(50)], "revoked")
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=remember, args=(name,)) for name in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(interval)
+    assert errors == []

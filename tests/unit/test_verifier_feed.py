@@ -119,6 +119,24 @@ def test_what_had_ended_before_the_service_started_is_out_at_once(verdict: Verdi
     assert feed.asked == [0]
 
 
+def test_a_revoked_session_of_an_issuer_with_hour_long_short_sessions_stays_out_for_the_whole_hour(
+    verdict: Verdict, feed: Feed, clock: MovingClock
+) -> None:
+    """The feed names what ended lately; the verifier has to keep it for as long as a token of it may be around."""
+    feed.ended[SESSION] = NOW + 10
+    clock.move(seconds=1)
+    assert verdict() == "revoked"
+    feed.ended.clear()
+    for _ in range(59):
+        clock.move(minutes=1)
+        feed.now += 60_000
+        assert verdict() == "revoked"
+    clock.move(seconds=58)
+    assert verdict() == "revoked"
+    clock.move(seconds=1)
+    assert verdict() == "expired"
+
+
 def test_another_sessions_end_is_nothing_to_it(verdict: Verdict, feed: Feed) -> None:
     feed.ended |= {"t" * 30: NOW, "": NOW, SESSION[:-1]: NOW}
     assert verdict() == "alice"

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from flask_corbado_session.keys import rotation as key_rotation
 from flask_corbado_session.keys.key import SigningAlgorithm
-from flask_corbado_session.keys.ring import LOOK_EVERY
+from flask_corbado_session.keys.ring import KeyFile
 from flask_corbado_session.testing import MovingClock, move_clock, signed_in
 from tests.support.apps import make_app, state_of, statements
 from tests.support.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk, key_file
@@ -81,10 +81,11 @@ def test_a_token_verifies_by_what_it_shows(sqlite_url: str, path: Path, algorith
 
 
 def at(app: Flask, clock: MovingClock, now: datetime) -> Flask:
-    """The app at another time, its look at the file due."""
+    """The app at another time, its key file read again."""
     clock.at = now
-    keys: Any = state_of(app).keys
-    keys._look_at -= LOOK_EVERY
+    keys = state_of(app).keys
+    assert isinstance(keys, KeyFile)
+    keys.load()
     return app
 
 

@@ -104,6 +104,19 @@ def test_an_error_tells_nothing_of_a_key(path: Path) -> None:
     assert not [name for name in PRIVATE_MEMBERS if jwk[name] in text]
 
 
+def test_what_was_opened_is_looked_at(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another file may be put in its place after the first look."""
+    key_file(path, a_jwk())
+    opened = Path.open
+
+    def open_another(self: Path, mode: str) -> Any:
+        os.chmod(path, 0o644)
+        return opened(self, mode)
+
+    monkeypatch.setattr(Path, "open", open_another)
+    assert "may be read by others (mode 644)" in refused(path)
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert "is not a file" in refused(tmp_path)
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from flask_corbado_session.keys.file import KeyFileError, KeyFileExists, read
 from flask_corbado_session.keys.jwk import state_of
 from flask_corbado_session.keys.key import SigningAlgorithm
-from flask_corbado_session.keys.rotation import MARGIN, generate, rotate
+from flask_corbado_session.keys.rotation import generate, rotate
 from tests.support.key_files import ALGORITHMS, NOON, Ring, a_jwk, key_file
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 SHORT = 15 * MINUTE
+MARGIN = 60 * SECOND
 FIRST = a_jwk("EdDSA", 0)["kid"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_corbado_session.keys import file as key_set
+from flask_corbado_session.keys import file as key_file_module
 from flask_corbado_session.keys.file import KeyFileError
 from flask_corbado_session.model.errors import InvalidShortSession, SettingsError
 from flask_corbado_session.tokens.short import ShortTokenVerifier, mint
@@ -38,7 +38,7 @@ def ring(path: Path) -> Ring:
 def calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
     """Each call from here on of a function by which the ring touches its file; it does what it did before."""
     seen: list[str] = []
-    real = getattr(key_set, name)
+    real = getattr(key_file_module, name)
 
     def counted(*given: object) -> object:
         seen.append(name)
@@ -140,7 +140,7 @@ def test_a_file_that_stays_is_read_once(ring: Ring, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_file_is_looked_at_once_a_second(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = calls(monkeypatch, "look")
+    looks = calls(monkeypatch, "current_fingerprint")
     for _ in range(1000):
         ring.keys.find(FIRST)
     assert looks == []

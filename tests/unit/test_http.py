@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from flask_corbado_session.model.errors import StoreUnavailable
-from flask_corbado_session.verification.http import SIZE_LIMIT, TIMEOUT, SingleFlight, check_url, fetch_json
+from flask_corbado_session.verification.http import TIMEOUT, SingleFlight, check_url, fetch_json
 from tests.support.certificates import tls_server
 from tests.support.issuers import Answer, Issuer, body, document, redirect, status
 
 SECRET = "not-to-be-told"
+SIZE_LIMIT = 1024 * 1024
 HEAD = b"HTTP/1.0 200 OK\r\n"
 
 

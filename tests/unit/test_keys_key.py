@@ -24,6 +24,29 @@ def test_the_thumbprint_is_that_of_rfc_7638() -> None:
     assert thumbprint(jwk) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
+@pytest.mark.parametrize(
+    ("jwk", "kid"),
+    [
+        (
+            {
+                "kty": "EC",
+                "crv": "P-256",
+                "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+                "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA",
+            },
+            "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+        ),
+        (
+            {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        ),
+    ],
+    ids=["RFC 9449", "RFC 8037"],
+)
+def test_the_thumbprints_of_ec_and_okp_keys_are_those_of_the_rfcs(jwk: dict[str, str], kid: str) -> None:
+    assert thumbprint(jwk | {"alg": "any", "use": "sig"}) == kid
+
+
 def test_the_newest_key_signs_and_the_fallbacks_verify() -> None:
     """CVE-2025-47278: Flask 3.1.0 signed with the oldest of its keys."""
     ring = SecretKeys([NEW, OLD])
