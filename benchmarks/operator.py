@@ -1,7 +1,7 @@
 """``python -m benchmarks.operator``: the operator pages, and the operator API, over a million sessions.
 
-Every page is asked for as a browser does, in this process; the figures are the milliseconds of the first time (charts
-are counted then) and of the best of five, and the statements of the library, the slowest of them in milliseconds.
+Each page is requested as by a browser, in this process. The figures are the milliseconds of the first request (which
+counts for the charts) and of the best of five, the library's statements, and the milliseconds of the slowest of them.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ PAGES = {
     "sessions": "/operator/sessions",
     "sessions, next page": NEXT,
     "sessions, oldest first": "/operator/sessions?sort=old",
-    "sessions, last ended": "/operator/sessions?sort=ended",
+    "sessions, recently ended": "/operator/sessions?sort=ended",
     "sessions, by user": "/operator/sessions?sort=user",
     "sessions of a user": "/operator/sessions?q=user:user-0003959",
     "sessions of a device": f"/operator/sessions?q=device:{DEVICE}",
     "sessions before a day": "/operator/sessions?q=before:{day}",
     "live sessions": "/operator/sessions?q=status:live",
-    "stolen sessions": "/operator/sessions?q=reason:reuse",
+    "reused sessions": "/operator/sessions?q=reason:reuse",
     "browser and system": "/operator/sessions?q=browser:Firefox+system:Linux",
-    "an address that is": "/operator/sessions?q=ip:10.1.1.7",
-    "an address that is not": "/operator/sessions?q=ip:9.9.9.9",
+    "an address in use": "/operator/sessions?q=ip:10.1.1.7",
+    "an unknown address": "/operator/sessions?q=ip:9.9.9.9",
     "users": "/operator/users",
     "users, next page": NEXT,
     "users with a live session": "/operator/users?q=status:live",
@@ -53,8 +53,8 @@ PAGES = {
     "devices": "/operator/devices",
     "devices, a browser": "/operator/devices?q=browser:Edge",
     "devices, no such browser": "/operator/devices?q=browser:Mosaic",
-    "before ending a user": "/operator/revoke?user=user-0003959",
-    "before ending them all": "/operator/revoke?before=2999-01-01",
+    "confirm: a user": "/operator/revoke?user=user-0003959",
+    "confirm: everyone": "/operator/revoke?before=2999-01-01",
     "actions": "/operator/actions",
 }
 CALLS = {
@@ -65,16 +65,16 @@ CALLS = {
     "by lastAction": "/v2/sessions?sort=lastAction:desc",
     "of a user": "/v2/sessions?filter[]=userID:eq:user-0003959",
     "that are active": "/v2/sessions?filter[]=status:eq:active",
-    "created lately": "/v2/sessions?filter[]=created:gt:2026-01-01T00:00:00",
+    "created this year": "/v2/sessions?filter[]=created:gt:2026-01-01T00:00:00",
 }
 
 
 def main() -> None:
-    """Measure on PostgreSQL and SQLite, or on the database that is named."""
+    """Measure on PostgreSQL and SQLite, or on the database of ``--database-url``."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.operator", description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="how many sessions (default: a million)")
-    parser.add_argument("--database-url", help="an empty database; default: a PostgreSQL made for this run, and SQLite")
-    parser.add_argument("--filled", action="store_true", help="the database that is named holds the rows already")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="the number of sessions (default: a million)")
+    parser.add_argument("--database-url", help="an empty database (default: a temporary PostgreSQL, and SQLite)")
+    parser.add_argument("--filled", action="store_true", help="the database of --database-url holds the rows already")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -99,10 +99,10 @@ def _measure(url: str, rows: int, filled: bool) -> None:
     started = perf_counter()
     with app.app_context():
         db.create_all()
-        if not filled:  # by the app's own engine, whose statements may take their time
+        if not filled:  # by the app's own engine, which has no statement timeout
             fill(db.engine, tables_in(db.metadata), rows, to_ms(state.clock.now()))
             db.engine.dispose()
-    print(f"\n{url.partition(':')[0]}, {rows:,} sessions (made in {perf_counter() - started:.0f} s)")
+    print(f"\n{url.partition(':')[0]}, {rows:,} sessions (inserted in {perf_counter() - started:.0f} s)")
     statements = Statements(app)
     operator = signed_in(app, "operator")
     print(f"{'page':<28}{'first':>8}{'best':>8}{'statements':>12}{'slowest':>9}")
@@ -112,7 +112,7 @@ def _measure(url: str, rows: int, filled: bool) -> None:
         following = _figures(name, operator, path, statements)
     for name, path in CALLS.items():
         _figures(f"API: {name}", app.test_client(), path, statements, auth=(PROJECT, SECRET))
-    _end_all(operator, statements)
+    _revoke_all(operator, statements)
 
 
 def _app(url: str) -> tuple[Flask, SQLAlchemy]:
@@ -144,7 +144,7 @@ class Statements:
 
 
 def _figures(name: str, client: FlaskClient, path: str, statements: Statements, **how: Any) -> str:
-    """Print the figures of a page; the address of the page that follows it."""
+    """Print the figures of a page; the URL of the page after it."""
     times, most, slowest, text = [], 0, 0.0, ""
     for _ in range(5):
         statements.times.clear()
@@ -153,15 +153,15 @@ def _figures(name: str, client: FlaskClient, path: str, statements: Statements, 
         times.append((perf_counter() - started) * 1000)
         most, slowest = max(most, len(statements.times)), max(slowest, *statements.times)
         if answer.status_code != 200:
-            raise RuntimeError(f"{path} was answered {answer.status}: {answer.text[:300]}")
+            raise RuntimeError(f"{path} returned {answer.status}: {answer.text[:300]}")
         text = answer.text
     print(f"{name:<28}{times[0]:8.1f}{min(times):8.1f}{most:12}{slowest:9.1f}", flush=True)
     before, _, _ = text.partition('" rel="next"')
     return before.rpartition('href="')[2].replace("&amp;", "&") if '" rel="next"' in text else ""
 
 
-def _end_all(operator: FlaskClient, statements: Statements) -> None:
-    """One request of ending everything: it stops by itself after some seconds; and what the others then poll."""
+def _revoke_all(operator: FlaskClient, statements: Statements) -> None:
+    """One request that revokes all sessions (it stops after some seconds), and the poll of other processes after it."""
     state: AppState = operator.application.extensions["corbado_session"]
     statements.times.clear()
     started = perf_counter()
@@ -172,7 +172,7 @@ def _end_all(operator: FlaskClient, statements: Statements) -> None:
     started = perf_counter()
     ended = len(store.changes_since(since).ended)
     polled = (perf_counter() - started) * 1000
-    print(f"ending all: {ended:,} in {took:.1f} s, slowest statement {slowest:.0f} ms; the poll: {polled:.0f} ms")
+    print(f"revoking all: {ended:,} in {took:.1f} s, slowest statement {slowest:.0f} ms; the poll: {polled:.0f} ms")
 
 
 if __name__ == "__main__":

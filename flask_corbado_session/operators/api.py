@@ -17,7 +17,6 @@ from typing import Any
 
 from flask import Blueprint, Response, json, request
 
-from ..model.clock import to_ms
 from ..model.errors import SessionNotFound, StoreUnavailable
 from ..sessions.parts import AppState
 from ..web.origin import is_foreign
@@ -26,7 +25,7 @@ from ..web.state import app_state
 from .api_query import QueryError, SessionRow, list_sessions, read_query
 from .attempts import FailedAttempts
 from .log import Operator
-from .panel import panel
+from .panel import now_ms, panel
 
 Json = dict[str, Any]
 View = Callable[..., Json]
@@ -51,10 +50,9 @@ def add_routes(blueprint: Blueprint, state: AppState) -> None:
 
 def sessions() -> Json:
     """A page of sessions (``SessionList``)."""
-    state = app_state()
-    database, now = state.with_database().database, to_ms(state.clock.now())
+    store = panel().store
     query = read_query(request.args.to_dict(flat=False))
-    page = list_sessions(database, database.tables.session, query, now)
+    page = list_sessions(store.database, store.session, query, now_ms())
     pages = math.ceil(page.total_items / query.page_size)
     return {
         "sessions": [_session(row) for row in page.rows],

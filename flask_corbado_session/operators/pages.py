@@ -196,10 +196,7 @@ def _list(
     try:
         search = parse(text, view.terms)
     except FilterError as error:
-        if not is_navigation():
-            raise BadRequestProblem(str(error), field=error.field) from error
-        sort = next(iter(view.sorts))
-        return render("wrong.html", list=view, q=text[:1000], sort=sort, error=str(error)), 400
+        return _wrong(view, text, error)
     sort = _sort(view, search)
     purpose = f"{view.name} {sort} {search.text}"
     after = decode_cursor(purpose, request.args.get("page", ""))
@@ -217,6 +214,14 @@ def _list(
         is_first=after is None,
         **run_or_http_error(lambda: extras(listing, search)),
     )
+
+
+def _wrong(view: ListView, text: str, error: FilterError) -> ResponseReturnValue:
+    """The 400 for a search that cannot be read: for a person, a page where they can correct it."""
+    if not is_navigation():
+        raise BadRequestProblem(str(error), field=error.field) from error
+    sort = next(iter(view.sorts))
+    return render("wrong.html", list=view, q=text[:1000], sort=sort, error=str(error)), 400
 
 
 def _sort(view: ListView, search: Filter) -> str:

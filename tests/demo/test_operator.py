@@ -79,16 +79,16 @@ def test_the_pages_have_the_sites_look_and_load_nothing_that_its_policy_forbids(
     page = look(operator, "/operator/")
     assert page.select("header.bar")
     assert not page.select("main script, style, [style]")
-    assert [operator.get(str(each["href"]), buffered=True).status_code for each in page.select("main link")] == [200]
+    assert [operator.get(str(link["href"]), buffered=True).status_code for link in page.select("main link")] == [200]
 
 
 def test_a_user_is_signed_out_everywhere(app: Flask, operator: FlaskClient, signed_in: FlaskClient) -> None:
-    (link,) = [each for each in look(operator, "/operator/users").select("a.corbado-button") if USER.email in str(each)]
+    (link,) = [link for link in look(operator, "/operator/users").select("a.corbado-button") if USER.email in str(link)]
     (form,) = look(operator, str(link["href"])).select("main form[method=post]")
-    fields = {str(each["name"]): str(each["value"]) for each in form.select("input")}
+    fields = {str(field["name"]): str(field["value"]) for field in form.select("input")}
     answer = operator.post(str(form["action"]), data=fields, headers=PAGE)
-    told = " ".join(look(operator, answer.location).get_text().split())
-    assert f"all sessions of the user {USER.email}" in told
+    text = " ".join(look(operator, answer.location).get_text().split())
+    assert f"all sessions of the user {USER.email}" in text
     assert signed_in.get("/dashboard", headers=PAGE).status_code == 303
 
 
@@ -102,9 +102,9 @@ def test_after_a_while_revoking_asks_for_the_password_and_then_continues(make_ap
         row = models.find_by_email(USER.email)
         assert row is not None
         target = str(row.id)
-    asked = operator.post("/operator/revoke", data={"user": target}, headers=PAGE)
-    assert asked.location.startswith("/account/confirm?next=/session/resume")
-    confirmed = operator.post(asked.location, data={"password": OPERATOR.password}, headers=PAGE)
+    challenge = operator.post("/operator/revoke", data={"user": target}, headers=PAGE)
+    assert challenge.location.startswith("/account/confirm?next=/session/resume")
+    confirmed = operator.post(challenge.location, data={"password": OPERATOR.password}, headers=PAGE)
     assert confirmed.status_code == 303
     (form,) = look(operator, confirmed.location).select("main form[method=post]")
     assert form["action"] == "/operator/revoke"

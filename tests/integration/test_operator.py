@@ -63,7 +63,7 @@ def look(client: FlaskClient, path: str, status: int = 200) -> BeautifulSoup:
 
 def send(client: FlaskClient, form: Tag) -> TestResponse:
     """What a browser sends when somebody presses the button of a form."""
-    fields = {str(each["name"]): str(each.get("value", "")) for each in form.select("input[name]")}
+    fields = {str(field["name"]): str(field.get("value", "")) for field in form.select("input[name]")}
     return client.post(str(form["action"]), data=fields, headers=PAGE)
 
 
@@ -92,7 +92,7 @@ def test_a_user_who_is_not_allowed_revokes_nothing(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_nobody_is_sent_to_sign_in(sqlite_url: str, path: str) -> None:
+def test_a_visitor_is_sent_to_sign_in(sqlite_url: str, path: str) -> None:
     app = operator_app(sqlite_url, CORBADO_SESSION_LOGIN_VIEW="/sign-in-here")[0]
     answer = app.test_client().get(f"/operator{path}", headers=PAGE)
     assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/sign-in-here")
@@ -107,26 +107,26 @@ def test_an_operator_whose_session_was_ended_is_out_at_once(app: Flask, operator
     assert operator.get("/operator/").status_code == 401
 
 
-def test_allow_is_asked_anew_at_each_request_and_of_the_apps_own_user(sqlite_url: str) -> None:
+def test_allow_is_called_at_each_request_with_the_apps_own_user(sqlite_url: str) -> None:
     app, _, sessions = operator_app(sqlite_url)
-    asked: list[Any] = []
+    users: list[Any] = []
 
     @sessions.user_loader
     def load(user_id: str) -> Any:
         return {"name": user_id}
 
     async def allow(user: Any) -> bool:
-        asked.append(user)
-        return len(asked) < 2
+        users.append(user)
+        return len(users) < 2
 
     pages = sessions.operator_blueprint(allow)
     app.register_blueprint(pages, url_prefix="/other", name="other")
     client = signed_in(app, "alice")
     assert [client.get("/other/actions").status_code for _ in range(2)] == [200, 404]
-    assert asked == [{"name": "alice"}] * 2
+    assert users == [{"name": "alice"}] * 2
 
 
-def test_a_disabled_operator_is_turned_away(sqlite_url: str) -> None:
+def test_a_disabled_operator_is_signed_out(sqlite_url: str) -> None:
     app, _, sessions = operator_app(sqlite_url)
     operator = an_operator(app)
     sessions.user_loader(lambda user_id: None)
@@ -134,21 +134,21 @@ def test_a_disabled_operator_is_turned_away(sqlite_url: str) -> None:
     assert live_ids(app) == set()
 
 
-def test_a_page_of_another_origin_ends_nothing(app: Flask, operator: FlaskClient) -> None:
+def test_a_page_of_another_origin_revokes_nothing(app: Flask, operator: FlaskClient) -> None:
     add_sessions(app, 1, add_device(app))
     foreign = {**PAGE, "Sec-Fetch-Site": "cross-site"}
     assert operator.post("/operator/revoke", data={"user": "alice"}, headers=foreign).status_code == 403
     assert (len(live_ids(app, "alice")), recorded(app)) == (1, [])
 
 
-def test_a_get_asks_and_ends_nothing(app: Flask, operator: FlaskClient) -> None:
+def test_a_get_asks_and_revokes_nothing(app: Flask, operator: FlaskClient) -> None:
     add_sessions(app, 3, add_device(app))
     page = look(operator, "/revoke?user=alice")
     assert "3 live sessions will be revoked" in " ".join(page.get_text().split())
     assert (len(live_ids(app, "alice")), recorded(app)) == (3, [])
 
 
-def test_with_reauth_view_set_ending_asks_for_a_recent_sign_in(sqlite_url: str) -> None:
+def test_with_reauth_view_set_revoking_asks_for_a_recent_sign_in(sqlite_url: str) -> None:
     app = operator_app(sqlite_url, CORBADO_SESSION_REAUTH_VIEW="/confirm")[0]
     clock = move_clock(app)
     operator = an_operator(app)
@@ -183,7 +183,7 @@ def test_names_with_markup_are_text_and_their_links_lead_to_them(app: Flask, ope
     for path in ("/", "/sessions", "/users", "/devices"):
         page = look(operator, path)
         assert not page.select("main script, main img")
-    (link,) = [each for each in look(operator, "/users").select("ul a") if each.get_text() == name]
+    (link,) = [link for link in look(operator, "/users").select("ul a") if link.get_text() == name]
     page = soup(operator.get(str(link["href"]), headers=PAGE))
     assert name in page.get_text()
     assert revoke(operator, page.select("section a.corbado-button")[0]).status_code == 303
@@ -197,14 +197,14 @@ def test_a_long_list_has_pages_that_miss_nothing(app: Flask, operator: FlaskClie
     path = "/operator/sessions?q=ip:192.0.2.7&sort=old"
     while path:
         page = soup(operator.get(path, headers=PAGE))
-        seen += [str(each["href"]).rpartition("/")[2] for each in page.select("ul.corbado-rows p > a:first-child")]
-        path = next((str(each["href"]) for each in page.select("a[rel=next]")), "")
+        seen += [str(link["href"]).rpartition("/")[2] for link in page.select("ul.corbado-rows p > a:first-child")]
+        path = next((str(link["href"]) for link in page.select("a[rel=next]")), "")
     assert (len(seen), set(seen)) == (120, ids)
 
 
 @pytest.mark.parametrize("kind", ["sessions", "users", "devices"])
 @pytest.mark.parametrize(("text", "field"), [("colour:red", "colour"), ("alice", "q"), ("before:soon", "before")])
-def test_a_search_outside_the_grammar_is_refused_by_name(
+def test_a_search_outside_the_grammar_is_rejected_by_name(
     operator: FlaskClient, kind: str, text: str, field: str
 ) -> None:
     answer = operator.get(f"/operator/{kind}", query_string={"q": text})
@@ -223,7 +223,7 @@ def test_a_search_outside_the_grammar_is_refused_by_name(
         ("/actions?page=1", "page"),
     ],
 )
-def test_an_order_or_page_that_is_none_is_refused_by_name(operator: FlaskClient, path: str, field: str) -> None:
+def test_an_invalid_order_or_page_is_rejected_by_name(operator: FlaskClient, path: str, field: str) -> None:
     answer = operator.get(f"/operator{path}")
     assert (answer.status_code, answer.get_json()["field"]) == (400, field)
 
@@ -237,7 +237,7 @@ def cursor(app: Flask, operator: FlaskClient, path: str = "/sessions?q=user:alic
     return match[1]
 
 
-def test_a_cursor_is_good_for_its_own_list_search_and_order_alone(app: Flask, operator: FlaskClient) -> None:
+def test_a_cursor_is_valid_for_its_own_list_search_and_order_only(app: Flask, operator: FlaskClient) -> None:
     page = cursor(app, operator)
     assert operator.get(f"/operator/sessions?q=user:alice&page={page}").status_code == 200
     for path in (
@@ -260,7 +260,7 @@ def test_a_cursor_that_was_tampered_with_is_rejected(app: Flask, operator: Flask
 
 def test_an_id_of_no_session_is_404(operator: FlaskClient) -> None:
     session_ids = ["a" * 30, "x", "a" * 31, "%00" * 30, "-" * 30, "ä" * 30]
-    answers = {each: operator.get(f"/operator/sessions/{each}", headers=PAGE).status_code for each in session_ids}
+    answers = {value: operator.get(f"/operator/sessions/{value}", headers=PAGE).status_code for value in session_ids}
     assert answers == dict.fromkeys(session_ids, 404)
 
 
@@ -269,7 +269,7 @@ def test_the_charts_are_pictures_and_tables_of_the_same_numbers(app: Flask, oper
     for figure in look(operator, "/").select("figure"):
         (picture,) = figure.select("svg[role=img]")
         named = str(picture["aria-labelledby"]).split()
-        assert [picture.select_one(f"#{each}").name for each in named] == ["title", "desc"]  # type: ignore[union-attr]
+        assert [picture.select_one(f"#{name}").name for name in named] == ["title", "desc"]  # type: ignore[union-attr]
         bars = [bar.get_text().rpartition(": ")[2] for bar in picture.select("rect title")]
         cells = [cell.get_text() for cell in figure.select("tbody td")]
         assert (len(bars), bars[::-1], bars[-1]) == (30, cells, "5")
@@ -294,15 +294,15 @@ def test_the_overview_reads_the_days_at_most_once_a_minute(sqlite_url: str) -> N
     clock.move(minutes=2)
     with statements(app) as later:
         look(operator, "/")
-    counting = [len([each for each in some if "count(*)" in each]) for some in (soon, later)]
+    counting = [len([stmt for stmt in seen if "count(*)" in stmt]) for seen in (soon, later)]
     assert counting == [0, 2]
 
 
-def test_people_are_called_what_the_app_calls_them(sqlite_url: str) -> None:
-    asked: list[set[str]] = []
+def test_users_are_shown_by_the_names_that_the_app_gives_them(sqlite_url: str) -> None:
+    requested: list[set[str]] = []
 
     def display_names(user_ids: Collection[str]) -> dict[str, str]:
-        asked.append(set(user_ids))
+        requested.append(set(user_ids))
         return {"alice": "Alice <b>Liddell</b>", "operator": "Olga"}
 
     app = operator_app(sqlite_url, display_names=display_names)[0]
@@ -311,44 +311,44 @@ def test_people_are_called_what_the_app_calls_them(sqlite_url: str) -> None:
     for path in ("/users", "/devices", "/sessions?q=user:alice", f"/sessions/{session_id}", "/revoke?user=alice"):
         assert "Alice <b>Liddell</b>" in look(operator, path).get_text()
     location = operator.post("/operator/revoke", data={"user": "alice"}, headers=PAGE).location
-    told = " ".join(soup(operator.get(location, headers=PAGE)).get_text().split())
-    assert "Done: all sessions of the user Alice <b>Liddell</b>, 1 session revoked." in told
-    assert "Olga: all sessions of the user Alice" in told
-    assert asked[0] == {"operator", "alice"}
+    text = " ".join(soup(operator.get(location, headers=PAGE)).get_text().split())
+    assert "Done: all sessions of the user Alice <b>Liddell</b>, 1 session revoked." in text
+    assert "Olga: all sessions of the user Alice" in text
+    assert requested[0] == {"operator", "alice"}
 
 
-# ---- ending
+# ---- revoking
 
 
-def test_ending_a_session_ends_that_one_everywhere_and_is_recorded(app: Flask, operator: FlaskClient) -> None:
+def test_revoking_a_session_ends_that_one_everywhere_and_is_recorded(app: Flask, operator: FlaskClient) -> None:
     alice, again = signed_in(app, "alice"), signed_in(app, "alice")
     session_id = alice.get("/session").get_json()["session_id"]
-    with statements(app) as asked:
+    with statements(app) as seen:
         answer = operator.post("/operator/revoke", data={"session": session_id}, headers=PAGE)
     assert answer.status_code == 303
     assert [alice.get("/protected").status_code, again.get("/protected").status_code] == [401, 200]
     (action,) = recorded(app)
     assert (action.operator_id, action.via, action.action) == ("operator", "page", "revoke_session")
     assert (action.target, action.sessions, action.at <= now_of(app)) == (session_id, 1, True)
-    assert [each for each in asked.verbs if each != "SELECT"] == ["INSERT", "UPDATE", "UPDATE"]
+    assert [verb for verb in seen.verbs if verb != "SELECT"] == ["INSERT", "UPDATE", "UPDATE"]
 
 
-def test_ending_a_device_ends_every_session_on_it(app: Flask, operator: FlaskClient) -> None:
+def test_signing_out_a_device_ends_every_session_on_it(app: Flask, operator: FlaskClient) -> None:
     device = add_device(app)
     add_sessions(app, 3, device)
     kept = add_sessions(app, 1, add_device(app))
     (link,) = look(operator, f"/sessions?q=device:{device}").select("section a.corbado-button")
     answer = revoke(operator, link)
     assert live_ids(app, "alice") == set(kept)
-    (told,) = soup(operator.get(answer.location, headers=PAGE)).select("[role=status]")
-    assert "3 sessions revoked" in told.get_text()
+    (status,) = soup(operator.get(answer.location, headers=PAGE)).select("[role=status]")
+    assert "3 sessions revoked" in status.get_text()
     assert (recorded(app)[0].action, recorded(app)[0].target) == ("revoke_device", device)
 
 
 def test_signing_out_a_user_ends_all_their_sessions_and_leads_back(app: Flask, operator: FlaskClient) -> None:
     alice = signed_in(app, "alice")
     kept = add_sessions(app, 1, add_device(app, "bob"), "bob")
-    (link,) = [each for each in look(operator, "/users").select("a.corbado-button") if "alice" in each.get_text()]
+    (link,) = [link for link in look(operator, "/users").select("a.corbado-button") if "alice" in link.get_text()]
     answer = revoke(operator, link)
     assert alice.get("/protected").status_code == 401
     assert live_ids(app, "bob") == set(kept)
@@ -368,13 +368,15 @@ def test_the_signal_says_that_an_operator_did_it(app: Flask, operator: FlaskClie
     assert heard == [(app, [session_id], "operator")]
 
 
-def test_ending_what_has_ended_is_no_error_and_is_recorded_as_none(app: Flask, operator: FlaskClient) -> None:
+def test_revoking_an_ended_session_is_no_error_and_is_recorded_with_zero_sessions(
+    app: Flask, operator: FlaskClient
+) -> None:
     (session_id,) = add_sessions(app, 1, add_device(app), ended_at=1, end_reason="reuse")
     assert operator.post("/operator/revoke", data={"session": session_id}).status_code == 303
     assert recorded(app)[0].sessions == 0
 
 
-def test_everything_before_a_time_ends_but_what_is_newer_and_ones_own(
+def test_all_sessions_before_a_time_end_but_newer_ones_and_the_operators_own(
     app: Flask, operator: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "BATCH", 3)
@@ -420,7 +422,7 @@ def test_what_takes_longer_is_continued_and_counted_as_one_action(
         (form,) = soup(answer).select("form[method=post]")
         answer = send(operator, form)
     assert seen == [7, 3]  # the first batch held the operator's own, which stays
-    assert [(each.action, each.sessions) for each in recorded(app)] == [("revoke_before", 10)]
+    assert [(action.action, action.sessions) for action in recorded(app)] == [("revoke_before", 10)]
 
 
 def test_only_the_operator_who_began_can_continue_and_only_with_the_same_time(
@@ -432,7 +434,7 @@ def test_only_the_operator_who_began_can_continue_and_only_with_the_same_time(
     (form,) = soup(operator.post("/operator/revoke", data={"before": "2999-01-01"}, headers=PAGE)).select(
         "form[method=post]"
     )
-    fields = {str(each["name"]): str(each["value"]) for each in form.select("input")}
+    fields = {str(field["name"]): str(field["value"]) for field in form.select("input")}
     other = an_operator(app, "operator-2")
     changes: list[tuple[FlaskClient, dict[str, str]]] = [(other, {}), (operator, {"before": "2026-01-02"})]
     for client, changed in changes:
@@ -441,7 +443,7 @@ def test_only_the_operator_who_began_can_continue_and_only_with_the_same_time(
     assert len(recorded(app)) == 1
 
 
-def test_ones_own_session_is_ended_as_by_signing_out(app: Flask, operator: FlaskClient) -> None:
+def test_revoking_the_operators_own_session_signs_them_out(app: Flask, operator: FlaskClient) -> None:
     answer = operator.post("/operator/revoke", data={"user": "operator"}, headers=PAGE)
     assert answer.status_code == 303
     assert [name for name in ("cbo_short_session", "cbo_long_session") if operator.get_cookie(name)] == []
@@ -471,8 +473,8 @@ def test_bad_input_revokes_nothing_and_is_not_recorded(app: Flask, operator: Fla
     posted = [(fields, *result(operator.post("/operator/revoke", data=fields))) for fields, _, _ in BAD]
     assert posted == BAD
     shown = [row for row in BAD if "cursor" not in row[0]]
-    asked = [(fields, *result(operator.get("/operator/revoke", query_string=fields))) for fields, _, _ in shown]
-    assert asked == shown
+    confirmed = [(fields, *result(operator.get("/operator/revoke", query_string=fields))) for fields, _, _ in shown]
+    assert confirmed == shown
     assert (live_ids(app), recorded(app)) == (before, [])
 
 
@@ -517,7 +519,7 @@ def test_with_the_database_down_the_pages_are_503_and_nothing_changes(
     assert recorded(app) == []
 
 
-def test_two_apps_of_one_extension_have_operators_of_their_own(tmp_path: Path) -> None:
+def test_two_apps_of_one_extension_record_actions_apart(tmp_path: Path) -> None:
     one, other = (operator_app(f"sqlite:///{tmp_path / name}")[0] for name in ("one", "other"))
     an_operator(one).post("/operator/revoke", data={"user": "alice"})
     assert (len(recorded(one)), recorded(other)) == (1, [])
@@ -537,7 +539,7 @@ def test_a_copy_of_an_operators_cookies_is_an_operator_until_the_session_ends(
     assert thief.get("/operator/actions").status_code == 401
 
 
-def test_the_apps_own_404_is_what_a_stranger_gets(sqlite_url: str) -> None:
+def test_a_user_who_is_not_allowed_gets_the_apps_own_404_page(sqlite_url: str) -> None:
     app = operator_app(sqlite_url)[0]
     app.register_error_handler(404, lambda error: ("our own page", 404))
     assert signed_in(app, "mallory").get("/operator/").text == "our own page"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,7 @@ def ask(client: FlaskClient, **query: Any) -> Any:
 
 def ids(client: FlaskClient, **query: Any) -> list[str]:
     """The ids of the sessions in an answer, in its order."""
-    return [each["sessionID"] for each in ask(client, **query)["sessions"]]
+    return [session["sessionID"] for session in ask(client, **query)["sessions"]]
 
 
 def is_error(answer: TestResponse, status: int, code: str, field: str | None = None) -> Any:
@@ -60,7 +62,7 @@ def is_error(answer: TestResponse, status: int, code: str, field: str | None = N
     assert body["message"] == body["detail"] == error["details"]
     assert body["requestData"]["requestID"]
     assert isinstance(body["runtime"], float)
-    assert [each["field"] for each in error["validation"]] == ([field] if field else [])
+    assert [invalid["field"] for invalid in error["validation"]] == ([field] if field else [])
     assert body.get("field") == field
     assert answer.headers["Cache-Control"] == "no-store"
     return body
@@ -109,11 +111,11 @@ def test_every_state_has_corbados_name_and_is_found_by_it(sqlite_url: str) -> No
     for state, (columns, _) in STATES.items():
         ended: dict[str, Any] = {"ended_at": now} if "end_reason" in columns else {}
         (added[state],) = add_sessions(app, 1, device, **columns, **ended)
-    status_of = {each["sessionID"]: each["status"] for each in ask(client)["sessions"]}
+    status_of = {session["sessionID"]: session["status"] for session in ask(client)["sessions"]}
     assert {state: status_of[added[state]] for state in STATES} == {state: name for state, (_, name) in STATES.items()}
-    found = {status: set(ids(client, **{"filter[]": f"status:eq:{status}"})) for status in STATUSES}
+    listed = {status: set(ids(client, **{"filter[]": f"status:eq:{status}"})) for status in STATUSES}
     expected = {status: {added[state] for state, (_, name) in STATES.items() if name == status} for status in STATUSES}
-    assert found == expected
+    assert listed == expected
     assert set(STATUSES) == {name for _, name in STATES.values()}
 
 
@@ -172,7 +174,7 @@ def test_the_end_of_a_session_is_its_latest_change(app: Flask, client: FlaskClie
 def test_pages_follow_each_other_without_a_gap(app: Flask, client: FlaskClient) -> None:
     expected = add_sessions(app, 7, add_device(app))[::-1]
     seen = [ids(client, page=page, pageSize=3) for page in (1, 2, 3, 4)]
-    assert [each for page in seen for each in page] == expected
+    assert [session_id for page in seen for session_id in page] == expected
     assert [ask(client, page=page, pageSize=3)["paging"] for page in (1, 4)] == [
         {"page": page, "totalPages": 3, "totalItems": 7} for page in (1, 4)
     ]
@@ -188,7 +190,7 @@ def test_beyond_what_is_counted_whoever_goes_on_while_there_are_pages_gets_to_th
     while page < total_pages:
         page += 1
         body = ask(client, page=page, pageSize=4)
-        seen += [each["sessionID"] for each in body["sessions"]]
+        seen += [session["sessionID"] for session in body["sessions"]]
         total_pages = body["paging"]["totalPages"]
     assert (sorted(seen), page) == (sorted(expected), 7)
 
@@ -254,7 +256,7 @@ def test_revoking_it_again_is_no_error(app: Flask, client: FlaskClient) -> None:
     (session_id,) = add_sessions(app, 1, add_device(app))
     answers = [client.post(f"{SESSIONS}/{session_id}/revoke", auth=RIGHT).status_code for _ in range(2)]
     assert answers == [200, 200]
-    assert [each.sessions for each in recorded(app)] == [1, 0]
+    assert [action.sessions for action in recorded(app)] == [1, 0]
 
 
 def test_an_id_of_no_session_is_not_found_and_not_recorded(sqlite_url: str) -> None:
@@ -271,6 +273,31 @@ def test_without_a_secret_there_is_nothing(sqlite_url: str) -> None:
     client = make_app(sqlite_url)[0].test_client()
     assert client.get(SESSIONS, auth=RIGHT).status_code == 404
     assert client.post(f"{SESSIONS}/{'a' * 30}/revoke", auth=RIGHT).status_code == 404
+
+
+def test_operators_are_imported_only_where_they_are_mounted() -> None:
+    program = """
+import sys
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from flask_corbado_session import CorbadoSession
+
+def mounted(**config):
+    app, db = Flask("app"), SQLAlchemy()
+    app.config.update(SECRET_KEY="k" * 32, SQLALCHEMY_DATABASE_URI="sqlite://", TESTING=True, **config)
+    db.init_app(app)
+    sessions = CorbadoSession(db)
+    sessions.init_app(app)
+    return sessions, [name for name in ("api", "pages") if f"flask_corbado_session.operators.{name}" in sys.modules]
+
+print(mounted()[1])
+sessions, imported = mounted(CORBADO_SESSION_API_SECRET="s" * 32, CORBADO_SESSION_PROJECT_ID="pro-1")
+print(imported)
+sessions.operator_blueprint(allow=lambda user: True)
+print("flask_corbado_session.operators.pages" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", program], check=True, timeout=60, capture_output=True, text=True)
+    assert result.stdout.splitlines() == ["[]", "['api']", "True"]
 
 
 def test_it_needs_the_secret_alone_and_no_url_prefix(sqlite_url: str) -> None:
@@ -311,7 +338,7 @@ def test_wrong_credentials_are_rejected_before_the_database_is_asked(sqlite_url:
     with statements(app) as seen:
         for n, header in enumerate(WRONG):
             headers = {"Authorization": header} if header else {}
-            sender = {"REMOTE_ADDR": f"192.0.2.{n}"}  # nobody fails often enough to have to wait
+            sender = {"REMOTE_ADDR": f"192.0.2.{n}"}  # no network fails often enough to have to wait
             answer = app.test_client().open(path, method=method, headers=headers, environ_overrides=sender)
             body = is_error(answer, 401, "unauthenticated")
             assert answer.headers["WWW-Authenticate"].startswith("Basic "), header

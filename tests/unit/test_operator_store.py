@@ -60,8 +60,8 @@ def walk(read: Callable[[Cursor | None], Listing]) -> list[Any]:
             return rows
 
 
-def found(app: Flask, store: OperatorStore, text: str, sort: str = "new") -> set[str]:
-    """The ids of all sessions a search finds."""
+def ids_found(app: Flask, store: OperatorStore, text: str, sort: str = "new") -> set[str]:
+    """The ids of all sessions that a search finds."""
     return {row.id for row in walk(lambda after: store.sessions(search(text), sort, after, now_of(app)))}
 
 
@@ -130,10 +130,10 @@ def test_each_term_finds_what_it_says(
         f"status:live ip:192.0.2.7 user:alice browser:firefox device:{firefox}": plain | {old},
         "status:ended reason:limit": set(),
     }
-    assert {text: found(app, store, text, sort) for text in expected} == expected
+    assert {text: ids_found(app, store, text, sort) for text in expected} == expected
     yesterday = from_ms(now - DAY).strftime("%Y-%m-%dT%H:%M:%S")
-    assert found(app, store, f"before:{yesterday}", sort) == {old}
-    assert found(app, store, f"after:{yesterday}", sort) == everything - {old}
+    assert ids_found(app, store, f"before:{yesterday}", sort) == {old}
+    assert ids_found(app, store, f"after:{yesterday}", sort) == everything - {old}
 
 
 @pytest.mark.usefixtures("small_windows")
@@ -146,7 +146,7 @@ def test_a_search_whose_time_is_up_says_how_far_it_got_and_goes_on_there(app: Fl
     assert (list(first.page.rows), first.count) == ([], None)
     assert first.page.next == (first.page.reached,)
     assert seen.verbs == ["SELECT", "SELECT"]
-    assert found(app, store, "ip:192.0.2.99") == {rare}
+    assert ids_found(app, store, "ip:192.0.2.99") == {rare}
 
 
 @pytest.mark.usefixtures("small_windows")
