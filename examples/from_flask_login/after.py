@@ -1,4 +1,4 @@
-"""The same app on flask-corbado-session. Whoever was signed in stays so: see ``keep_live_logins``."""
+"""The same app on flask-corbado-session. Whoever was signed in stays so: see ``keep_users_signed_in``."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def create_app(config: dict[str, Any]) -> Flask:
     app.config["CORBADO_SESSION_LOGIN_VIEW"] = "sign_in"
     db.init_app(app)
     sessions.init_app(app)
-    app.before_request(keep_live_logins)
+    app.before_request(keep_users_signed_in)
     app.add_url_rule("/sign-in", view_func=sign_in, methods=["GET", "POST"])
     app.add_url_rule("/sign-out", view_func=sign_out, methods=["POST"])
     app.add_url_rule("/", view_func=home)
     return app
 
 
-def keep_live_logins() -> None:
+def keep_users_signed_in() -> None:
     """Once in each browser: a login of Flask-Login becomes a session that can be seen, and ended.
 
     Take this away when its longest login has run out (``REMEMBER_COOKIE_DURATION``, a year unless set).
