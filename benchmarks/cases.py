@@ -1,7 +1,7 @@
-"""The requests that are measured: the same view bare, public, protected, and refreshed.
+"""The measured requests: the same view bare, public, protected and refreshed.
 
-Every request goes through the whole WSGI application in this process, with the same cookie header: the bare app parses
-it too, for Flask reads its own session cookie from it.
+Each request goes through the whole WSGI application in this process, with the same Cookie header. The bare app parses
+that header too, because Flask reads its own session cookie from it.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from flask_corbado_session import CorbadoSession, login_required, login_user
 
 Case = Callable[[], None]
 SECRET = "benchmarks only: 0f6d1c9e5a"
-_ANSWER = "hello"
+_BODY = "hello"
 
 
 def bare(database_url: str) -> Case:
-    """The view in the same app without the session extension; Flask-SQLAlchemy, which it has anyway, stays."""
+    """The view in an app without the session extension, but with Flask-SQLAlchemy, like the other apps."""
     app = Flask(__name__)
     app.config.update(SECRET_KEY=SECRET, SQLALCHEMY_DATABASE_URI=database_url)
     SQLAlchemy().init_app(app)
-    app.add_url_rule("/", "view", lambda: _ANSWER)
+    app.add_url_rule("/", "view", lambda: _BODY)
     cookies = _signed_in(database_url)[1]
     return _requests(app, lambda: cookies)
 
 
 def public(database_url: str) -> Case:
-    """The view in an app that has the extension, by somebody signed in; the view never asks."""
+    """The view in an app with the extension, requested by a signed-in user. The view does not read the session."""
     app, cookies, _ = _signed_in(database_url)
     return _requests(app, lambda: cookies, "/public")
 
 
 def protected(database_url: str) -> Case:
-    """The view behind ``login_required``, with a short session this process has seen before."""
+    """The view behind ``login_required``, with a short session that this process has verified before."""
     app, cookies, _ = _signed_in(database_url)
     return _requests(app, lambda: cookies, "/protected", "200")
 
 
 def refreshed(database_url: str) -> Case:
-    """The view behind ``login_required``, without a short session: one statement, two new cookies."""
+    """The view behind ``login_required``, without a short session: one statement and two new cookies."""
     app, cookies, clock = _signed_in(database_url)
     jar = dict(pair.split("=", 1) for pair in cookies.split("; "))
     short = next(name for name in jar if "short" in name)
 
     def cookie_header() -> str:
-        clock[0] += timedelta(minutes=2)  # older than a minute: the row moves on
+        clock[0] += timedelta(minutes=2)  # more than a minute, so that the long token rotates
         return "; ".join(f"{name}={value}" for name, value in jar.items() if name != short)
 
     return _requests(app, cookie_header, "/protected", "200", jar)
@@ -65,15 +65,15 @@ def _signed_in(database_url: str) -> tuple[Flask, str, list[datetime]]:
     )
     db.init_app(app)
     sessions.init_app(app)
-    app.add_url_rule("/public", "public", lambda: _ANSWER)
-    app.add_url_rule("/protected", "protected", login_required(lambda: _ANSWER))
+    app.add_url_rule("/public", "public", lambda: _BODY)
+    app.add_url_rule("/protected", "protected", login_required(lambda: _BODY))
     app.add_url_rule("/sign-in", "sign_in", lambda: str(login_user("alice", amr=["pwd"])), methods=["POST"])
     with app.app_context():
         db.create_all()
     clock = [datetime.now(UTC)]
     app.extensions["corbado_session"].clock.read = lambda: clock[0]
-    answer = app.test_client().post("/sign-in")
-    cookies = "; ".join(header.split(";")[0] for header in answer.headers.getlist("Set-Cookie"))
+    response = app.test_client().post("/sign-in")
+    cookies = "; ".join(header.split(";")[0] for header in response.headers.getlist("Set-Cookie"))
     return app, cookies, clock
 
 
@@ -101,7 +101,7 @@ def _requests(
 
     def start_response(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
         if not line.startswith(status):
-            raise RuntimeError(f"a measured request was answered {line}")
+            raise RuntimeError(f"a measured request returned {line}")
         if jar is not None:
             written = [value.split(";")[0].split("=", 1) for name, value in headers if name == "Set-Cookie"]
             if len(written) != 2:

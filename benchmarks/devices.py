@@ -1,7 +1,7 @@
-"""``python -m benchmarks.devices``: the devices page of somebody with 300 sessions, on SQLite and PostgreSQL.
+"""``python -m benchmarks.devices``: the devices page of a user with 300 sessions, on SQLite and PostgreSQL.
 
-Printed per page: the statements it costs; the milliseconds of one request in this process, template included (the
-least, the median and the 95th percentile of 60, and the median of what this process's CPU worked); and its size.
+For each page it prints the number of statements, the milliseconds per request including the template (minimum, median
+and 95th percentile of 60 requests, and the median CPU time of this process), and the size of the page.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DEVICE = "__Host-cbo_device"
 def main() -> None:
     """Measure every page on each database."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.devices", description=__doc__)
-    parser.add_argument("--sessions", type=int, default=SESSIONS, help="live sessions, and as many ended ones")
+    parser.add_argument("--sessions", type=int, default=SESSIONS, help="number of live sessions, and of ended ones")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -56,9 +56,12 @@ def _databases(stack: ExitStack, folder: Path) -> Iterator[str]:
 
 
 def measure(url: str, sessions: int) -> None:
-    """Print a line a page: somebody with a device per session, and somebody with all of them on one."""
+    """Print one line per page, for a user with one device per session and a user with all sessions on one device."""
     app = _app(url)
-    many, one = _person(app, "many", sessions, one_device=False), _person(app, "one", sessions, one_device=True)
+    many, one = (
+        _user_with_sessions(app, "many", sessions, one_device=False),
+        _user_with_sessions(app, "one", sessions, one_device=True),
+    )
     device = one.get("/session/devices", headers={"Accept": "application/json"}).get_json()["devices"][0]["id"]
     html, json = "text/html", "application/json"
     _line(app, "a device per session, page 1", many, "/session/devices", html)
@@ -78,22 +81,24 @@ def _line(app: Flask, title: str, client: FlaskClient, path: str, accept: str) -
         statements.append(rest[2])
 
     def request() -> int:
-        answer = client.get(path, headers={"Accept": accept})
-        if answer.status_code != 200:
-            raise RuntimeError(f"{path} was answered {answer.status_code}")
-        return len(answer.data)
+        response = client.get(path, headers={"Accept": accept})
+        if response.status_code != 200:
+            raise RuntimeError(f"{path} returned {response.status_code}")
+        return len(response.data)
 
     size = request()
     event.listen(engine, "before_cursor_execute", count)
     request()
     event.remove(engine, "before_cursor_execute", count)
-    times, works = [], []
+    times, cpu_times = [], []
     for _ in range(ROUNDS):
-        began, worked = perf_counter(), process_time()
+        started, cpu_started = perf_counter(), process_time()
         request()
-        times.append((perf_counter() - began) * 1000)
-        works.append((process_time() - worked) * 1000)
-    took = f"{min(times):6.1f} {median(times):6.1f} {quantiles(times, n=20)[-1]:6.1f} ms, CPU {median(works):5.1f} ms"
+        times.append((perf_counter() - started) * 1000)
+        cpu_times.append((process_time() - cpu_started) * 1000)
+    took = (
+        f"{min(times):6.1f} {median(times):6.1f} {quantiles(times, n=20)[-1]:6.1f} ms, CPU {median(cpu_times):5.1f} ms"
+    )
     print(f"  {title:<38} {len(statements)} statements {took} {size / 1024:5.0f} KiB")
 
 
@@ -103,7 +108,7 @@ def _app(url: str) -> Flask:
         SECRET_KEY="benchmarks only: 1c9e5a0f6d",
         SQLALCHEMY_DATABASE_URI=url,
         CORBADO_SESSION_MAX_SESSIONS_PER_USER=10_000,
-        CORBADO_SESSION_REVOCATION_INTERVAL=60,  # the poll is not the page's
+        CORBADO_SESSION_REVOCATION_INTERVAL=60,  # so that the poll for ended sessions is not counted
     )
     db.init_app(app)
     CorbadoSession(db).init_app(app)
@@ -113,8 +118,8 @@ def _app(url: str) -> Flask:
     return app
 
 
-def _person(app: Flask, user: str, sessions: int, one_device: bool) -> FlaskClient:
-    """Somebody with that many live sessions, and as many that were ended before."""
+def _user_with_sessions(app: Flask, user: str, sessions: int, one_device: bool) -> FlaskClient:
+    """Sign a user in: that many live sessions, after as many that were ended."""
     _sign_in_often(app, user, sessions, one_device).post("/session/revoke-others")
     return _sign_in_often(app, user, sessions - 1, one_device)
 

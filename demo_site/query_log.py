@@ -53,7 +53,8 @@ class RecentRequests:
 def _log_query(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
     if has_request_context():
         query = _COLUMNS.sub("SELECT … FROM", " ".join(statement.split()))
-        request.environ.setdefault(_ENVIRON_KEY, []).append(query[:_MAX_LENGTH])
+        shortened = query if len(query) <= _MAX_LENGTH else f"{query[:_MAX_LENGTH]}…"
+        request.environ.setdefault(_ENVIRON_KEY, []).append(shortened)
 
 
 def queries_so_far() -> tuple[str, ...]:

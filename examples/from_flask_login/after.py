@@ -1,4 +1,4 @@
-"""The same app on flask-corbado-session. Whoever was signed in stays so: see ``keep_live_logins``."""
+"""The same app with flask-corbado-session. Users who were signed in stay signed in: see ``keep_users_signed_in``."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def create_app(config: dict[str, Any]) -> Flask:
     app.config["CORBADO_SESSION_LOGIN_VIEW"] = "sign_in"
     db.init_app(app)
     sessions.init_app(app)
-    app.before_request(keep_live_logins)
+    app.before_request(keep_users_signed_in)
     app.add_url_rule("/sign-in", view_func=sign_in, methods=["GET", "POST"])
     app.add_url_rule("/sign-out", view_func=sign_out, methods=["POST"])
     app.add_url_rule("/", view_func=home)
     return app
 
 
-def keep_live_logins() -> None:
-    """Once in each browser: a login of Flask-Login becomes a session that can be seen, and ended.
+def keep_users_signed_in() -> None:
+    """Turn a login of Flask-Login into a session, once per browser.
 
-    Take this away when its longest login has run out (``REMEMBER_COOKIE_DURATION``, a year unless set).
+    Remove this when the last login has expired (after ``REMEMBER_COOKIE_DURATION``, a year by default).
     """
     user_id = session.get("_user_id") or _remembered()
     if user_id is None or current_session:
@@ -60,7 +60,7 @@ def keep_live_logins() -> None:
 
 
 def _remembered() -> str | None:
-    """The user of Flask-Login's remember-me cookie, as long as that library is installed to read it."""
+    """The user id from Flask-Login's remember-me cookie, which needs that library to be installed."""
     from flask_login import decode_cookie
 
     value = request.cookies.get("remember_token")
@@ -79,9 +79,9 @@ def sign_in() -> Any:
 @login_required
 def sign_out() -> Any:
     logout_user()
-    answer = redirect("/sign-in")
-    answer.delete_cookie("remember_token")
-    return answer
+    response = redirect("/sign-in")
+    response.delete_cookie("remember_token")
+    return response
 
 
 @login_required

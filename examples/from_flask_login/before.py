@@ -1,4 +1,4 @@
-"""A small app on Flask-Login, as many are."""
+"""A small app with Flask-Login."""
 
 from __future__ import annotations
 

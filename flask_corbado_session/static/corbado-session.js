@@ -1,5 +1,5 @@
 /**
- * Keeps the session of flask-corbado-session going in a page with script, and tells the page who is signed in.
+ * Keeps the session of flask-corbado-session alive in a page with script, and tells the page who is signed in.
  *
  *     import { createSession } from "/session/static/corbado-session.js";
  *     const session = createSession();       // { url: "https://auth.example.com/session" } on another host
@@ -7,37 +7,41 @@
  *     await session.start();
  *     const answer = await session.fetch("/api/orders");
  *
- * A visible page has the short session refreshed under a minute before its end; a hidden one lets it lapse, so that a
- * forgotten tab does not outwit the idle timeout. One tab asks for all (Web Locks) and tells the others
- * (BroadcastChannel); where a browser lacks these, each tab looks after itself.
+ * A visible page refreshes the short session less than a minute before it expires. A hidden page lets it expire, so
+ * that a forgotten tab does not defeat the idle timeout. One tab makes the requests (Web Locks) and shares the results
+ * with the other tabs (BroadcastChannel). In a browser without these APIs, each tab makes its own requests.
  *
- * It reads no cookie and stores nothing. On another host the short token is held in memory only: in this tab's and,
- * by the channel, which is memory too, in that of the other tabs of this origin.
+ * The module reads no cookie and stores nothing. On another host, the short token is kept in memory only: in this tab
+ * and, through the channel, in the other tabs of this origin.
  *
- * @typedef {{ user_id: string, claims: Record<string, any>, expires_at: string }} Current Who, until when (ISO 8601)
- * @typedef {{ url?: string, api?: string[] }} Options `url`: where the session's routes are, "/session" by default;
- *     `api`: origins that get the short token as bearer beside the session host itself
+ * @typedef {{ user_id: string, claims: Record<string, any>, expires_at: string }} Current
+ *     Who is signed in, and when the short session expires (ISO 8601).
+ * @typedef {{ url?: string, api?: string[] }} Options
+ *     `url`: the base URL of the session routes, "/session" by default. `api`: the origins, besides the session host,
+ *     that get the short token as a bearer token.
  * @typedef {{ current?: Current | null, token: string | null, left: number, at: number, renewed: boolean }} News
- *     What the session host said; `left`: milliseconds of the short session, `at`: when it was asked
+ *     A result from the session host. `left`: how many milliseconds the short session has left. `at`: when the request
+ *     was made. `renewed`: whether the request was a refresh.
  */
 
 const SECOND = 1000;
-const MARGIN = 55 * SECOND; // how long before its end a short session is refreshed, at most
-const LOOK_EVERY = 30 * SECOND; // a timer stands still while the machine sleeps, so it is never set for longer
-const STALE = 60 * SECOND; // whoever comes back to the page has what is older asked for again
-const AT_MOST_EVERY = 10 * SECOND; // refreshed, whatever the clocks say
-const TIMEOUT = 10 * SECOND; // of one request: the other tabs wait for it
+const MARGIN = 55 * SECOND; // the longest time before its expiry at which a short session is refreshed
+const LOOK_EVERY = 30 * SECOND; // the longest timer: timers stop while the machine sleeps
+const STALE = 60 * SECOND; // older results are requested again when the user returns to the page
+const AT_MOST_EVERY = 10 * SECOND; // the shortest time between two refreshes, in case of wrong clocks
+const TIMEOUT = 10 * SECOND; // of one request; the other tabs wait for it
 const LONGEST_BACKOFF = 60 * SECOND;
-const HANDOVER = 50; // ms a lock is kept for the news to reach the tab that waits for it: nothing orders the two
+const HANDOVER = 50; // ms to hold a lock longer, so that the waiting tab gets the result before it gets the lock
 
-/** The session host did not answer, or not with a session. Nobody is signed out for that; it is tried again. */
+/** The session host did not respond, or not with a session. This signs nobody out; the request is repeated. */
 export class SessionUnavailable extends Error {
   /**
-   * @param {string} code "network", "unreadable", or the answer's `code`
-   * @param {number} [retryAfter] in seconds  @param {unknown} [cause]
+   * @param {string} code "network", "unreadable", or the `code` of the response
+   * @param {number} [retryAfter] in seconds
+   * @param {unknown} [cause]
    */
   constructor(code, retryAfter = 0, cause) {
-    super(`The session host did not answer with a session: ${code}.`, { cause });
+    super(`The session host did not return a session: ${code}.`, { cause });
     this.name = "SessionUnavailable";
     this.code = code;
     this.retryAfter = retryAfter;
@@ -54,9 +58,9 @@ export class SessionKeeper {
   /** @type {BroadcastChannel | null} */ #channel = null;
   /** @type {Promise<Current | null> | null} */ #looking = null;
   /** @type {Promise<Current | null> | null} */ #renewing = null;
-  /** @type {News} */ #news = { token: null, left: 0, at: -Infinity, renewed: false }; // no `current`: nothing is known
-  #heardAt = -Infinity; // on the clock that nobody can set
-  #heard = { any: 0, renewed: 0, ended: 0 }; // how often
+  /** @type {News} */ #news = { token: null, left: 0, at: -Infinity, renewed: false }; // no `current`: not known yet
+  #heardAt = -Infinity; // on the monotonic clock
+  #heard = { any: 0, renewed: 0, ended: 0 }; // counts of results, refreshes and sign-outs
   #margin = 0;
   #failures = 0;
   #retryAfter = 0;
@@ -71,22 +75,22 @@ export class SessionKeeper {
     this.#name = `corbado-session ${this.#url}`;
   }
 
-  /** Who is signed in; null for nobody, and as long as that is not known. */
+  /** Who is signed in; null if nobody is, or if it is not known yet. */
   get current() {
     return this.#news.current ?? null;
   }
 
-  /** The short token on another host, while it holds; null on the same host, where the cookie does it. */
+  /** The short token on another host, while it is valid; null on the same host, which uses the cookie. */
   get token() {
     return this.remaining > 0 ? this.#news.token : null;
   }
 
-  /** Milliseconds the short session has left by the session host's clock, whatever this machine's says. */
+  /** Milliseconds until the short session expires, independent of this machine's clock. */
   get remaining() {
     return this.current ? this.#news.left - this.#age() : 0;
   }
 
-  /** Begin. Resolves to `current` as soon as it is known, however long the network takes; never rejects. */
+  /** Start. Resolves to `current` as soon as it is known, however long that takes; never rejects. */
   async start() {
     if (!this.#running) {
       this.#running = new AbortController();
@@ -98,7 +102,7 @@ export class SessionKeeper {
       const check = () => this.#check(STALE);
       document.addEventListener("visibilitychange", check, { signal });
       for (const type of ["focus", "online"]) addEventListener(type, check, { signal });
-      // a page that comes out of the back-forward cache has missed what the other tabs said
+      // a page restored from the back-forward cache has missed the results of other tabs
       addEventListener("pageshow", ({ persisted }) => persisted && this.#check(0), { signal });
       this.#check(0);
     }
@@ -108,7 +112,7 @@ export class SessionKeeper {
     return this.current;
   }
 
-  /** Leave the session alone from now on; it goes on without this page. */
+  /** Stop. The session itself continues without this page. */
   stop() {
     this.#running?.abort();
     this.#channel?.close();
@@ -117,9 +121,9 @@ export class SessionKeeper {
   }
 
   /**
-   * Call back whenever somebody else is signed in, the session was refreshed, or (with null) nobody is any more.
+   * Call the listener when the session is refreshed, when another user signs in, and, with null, on sign-out.
    * @param {(current: Current | null) => void} listener
-   * @returns {() => void} takes it back
+   * @returns {() => void} removes the listener
    */
   onChange(listener) {
     const call = () => listener(this.current);
@@ -127,14 +131,14 @@ export class SessionKeeper {
     return () => this.#events.removeEventListener("change", call);
   }
 
-  /** Have a new short session made now, after a sign-in by script say. Rejects with SessionUnavailable. */
+  /** Refresh the short session now, for example after a sign-in by script. Rejects with SessionUnavailable. */
   refresh() {
     return (this.#renewing ??= this.#inTurn(true).finally(() => (this.#renewing = null)));
   }
 
   /**
-   * Sign out, here and in the other tabs. Rejects with SessionUnavailable: the page is then still signed in, unless
-   * the code is `logout_incomplete` (this browser is signed out, and the session host's database could not be told).
+   * Sign out in all tabs. Rejects with SessionUnavailable. The page is then still signed in, unless the code is
+   * `logout_incomplete`: this browser is signed out, but the session could not be ended on the session host.
    */
   async signOut() {
     const end = () => this.#announce({ current: null, token: null, left: 0, at: Date.now(), renewed: false });
@@ -146,10 +150,11 @@ export class SessionKeeper {
   }
 
   /**
-   * `fetch` with the session: to the origins of `api`, and no others, it goes with the bearer (on another host), and
-   * is repeated once after a 401 when a refresh helped. Rejects as fetch does, and with SessionUnavailable when the
-   * refresh it needs is not to be had: a 401 then would be misread as signed out.
-   * @param {RequestInfo | URL} input  @param {RequestInit} [init]
+   * `fetch` with the session. A request to an origin of `api` carries the bearer token (on another host). After a 401
+   * the session is refreshed and the request repeated once. Rejects as fetch does, and with SessionUnavailable if a
+   * refresh fails, because a 401 would then look like a sign-out.
+   * @param {RequestInfo | URL} input
+   * @param {RequestInit} [init]
    */
   async fetch(input, init) {
     const request = new Request(input, init);
@@ -158,7 +163,7 @@ export class SessionKeeper {
     const before = this.#heard.renewed;
     const response = await this.#send(request.clone());
     if (response.status !== 401 || this.#news.current === null) return response;
-    // a step-up (RFC 9470) asks for the person, and no refresh can stand in
+    // a step-up (RFC 9470) needs the user, so a refresh would not help
     if (response.headers.get("WWW-Authenticate")?.includes("insufficient_user_authentication")) return response;
     if (this.#heard.renewed === before) await this.refresh();
     return this.current ? this.#send(request) : response;
@@ -171,13 +176,13 @@ export class SessionKeeper {
     return fetch(request);
   }
 
-  /** Timers and events end here: ask if it is time to, or if what is known is older than `stale`. */
+  /** Called by timers and events: request the session if a refresh is due or the last result is older than `stale`. */
   #check(stale = Infinity) {
     if (document.hidden && this.#news.current !== undefined) return;
     const isDue = this.current && this.remaining <= this.#margin && this.#age() >= AT_MOST_EVERY;
     if (!isDue && !this.#failures && this.#age() < stale) return this.#schedule();
-    const asked = isDue || this.#isOtherHost ? this.refresh() : this.#look();
-    asked.catch(({ message }) => this.#failures > 1 || console.warn(`corbado-session: ${message} It is tried again.`));
+    const request = isDue || this.#isOtherHost ? this.refresh() : this.#look();
+    request.catch(({ message }) => this.#failures > 1 || console.warn(`corbado-session: ${message} Trying again.`));
   }
 
   #schedule() {
@@ -189,12 +194,12 @@ export class SessionKeeper {
     this.#timer = setTimeout(() => this.#check(), wait);
   }
 
-  /** Who is signed in, without a new short session as long as the old one holds. */
+  /** Request who is signed in, without a refresh as long as the short session is valid. */
   #look() {
     return this.#renewing ?? (this.#looking ??= this.#inTurn(false).finally(() => (this.#looking = null)));
   }
 
-  /** Ask when no other tab does; what one has just been told need not be asked again. @param {boolean} renew */
+  /** Make the request in turn with the other tabs; skip it if a result arrived meanwhile. @param {boolean} renew */
   async #inTurn(renew) {
     const count = () => (renew ? this.#heard.renewed : this.#heard.any) + this.#heard.ended;
     const before = count();
@@ -214,7 +219,7 @@ export class SessionKeeper {
     if (!navigator.locks) return work();
     return new Promise((resolve, reject) => {
       const turn = () => work().then(resolve, reject).then(() => new Promise((done) => setTimeout(done, HANDOVER)));
-      navigator.locks.request(this.#name, turn).catch(turn); // a sandboxed frame gets none
+      navigator.locks.request(this.#name, turn).catch(turn); // a sandboxed frame gets no lock
     });
   }
 
@@ -223,7 +228,7 @@ export class SessionKeeper {
     const { ended } = this.#heard;
     const at = Date.now();
     const { status, date, body } = await this.#call(renew ? "POST" : "GET", renew ? "/refresh" : "");
-    if (ended !== this.#heard.ended) return this.current; // signed out meanwhile: what was asked before is no news
+    if (ended !== this.#heard.ended) return this.current; // there was a sign-out meanwhile, so this result is outdated
     if (status === 401) return this.#announce({ current: null, token: null, left: 0, at, renewed: renew });
     const { claims, expires_at, token = null } = body ?? {};
     const left = Date.parse(expires_at) - (date || at);
@@ -232,7 +237,10 @@ export class SessionKeeper {
     return this.#announce({ current, token, left, at, renewed: renew });
   }
 
-  /** @param {string} method  @param {string} path */
+  /**
+   * @param {string} method
+   * @param {string} path
+   */
   async #call(method, path) {
     let response, body;
     try {
@@ -240,8 +248,8 @@ export class SessionKeeper {
         method,
         credentials: "include",
         cache: "no-store",
-        redirect: "error", // a captive portal's sign-in page says nothing about our session
-        keepalive: path === "/logout", // the page may go elsewhere right after
+        redirect: "error", // a captive portal's page says nothing about our session
+        keepalive: path === "/logout", // the page may be left right after
         headers: { Accept: "application/json" },
         signal: AbortSignal.timeout?.(TIMEOUT),
       });
@@ -262,12 +270,12 @@ export class SessionKeeper {
     return this.current;
   }
 
-  /** Take in what the session host said to this tab or to another one. @param {News} news */
+  /** Store a result that this tab or another one got from the session host. @param {News} news */
   #learn(news) {
     const before = JSON.stringify(this.#news.current);
     this.#news = news;
     this.#heardAt = performance.now();
-    this.#margin = Math.min(MARGIN, news.left / 3) * (1 - Math.random() / 5); // lest all tabs wake at once
+    this.#margin = Math.min(MARGIN, news.left / 3) * (1 - Math.random() / 5); // random, so that tabs wake up apart
     this.#heard.any += 1;
     if (news.renewed) this.#heard.renewed += 1;
     if (!news.current) this.#heard.ended += 1;
@@ -276,7 +284,7 @@ export class SessionKeeper {
     if (JSON.stringify(news.current) !== before) this.#events.dispatchEvent(new Event("change"));
   }
 
-  /** Milliseconds since the last news: by the clock that goes on during sleep, or by the one that nobody can set. */
+  /** Milliseconds since the last result, by the wall clock (it runs during sleep) or the monotonic one, if larger. */
   #age() {
     return Math.max(Date.now() - this.#news.at, performance.now() - this.#heardAt);
   }
@@ -285,7 +293,7 @@ export class SessionKeeper {
 /** @param {string} url */
 function originOf(url) {
   const { origin } = new URL(url); // throws at a path
-  if (origin === "null") throw new TypeError(`"${url}" names no origin such as https://api.example.com`);
+  if (origin === "null") throw new TypeError(`"${url}" is not an origin such as https://api.example.com`);
   return origin;
 }
 

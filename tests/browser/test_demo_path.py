@@ -260,7 +260,7 @@ def test_signing_in_and_ending_a_session_need_no_mouse(
     with page.expect_navigation():
         keys.press("Enter")
     card = stranger.device("Safari on iPhone")
-    tab_to(page, card.locator("summary", has_text="Sign out"))
+    tab_to(page, card.locator("summary", has_text="Sign out Safari on iPhone"))
     keys.press("Enter")
     tab_to(page, card.get_by_role("button", name="Sign out Safari on iPhone"), limit=1)
     with page.expect_navigation():

@@ -227,7 +227,7 @@ def test_without_addresses_and_user_agents_the_page_says_what_is_left(sqlite_url
     ("persistent", "words_of_it"),
     [
         (True, "expires {end}, or {idle} if unused"),
-        (False, "expires when the browser is closed, by {end} at the latest, or {idle} if unused"),
+        (False, "until the browser is closed; expires {end}, or {idle} if unused"),
     ],
 )
 def test_how_long_a_session_stays_is_said(site: DevicesSite, persistent: bool, words_of_it: str) -> None:
