@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.support.browser_servers import Server
 from tests.support.script_browser import Browser
+from tests.support.servers import Server
 
 Serve = Callable[..., Server]
 PATIENCE = 10_000

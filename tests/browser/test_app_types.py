@@ -15,8 +15,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, Request
 
 from demo_site.addresses import Addresses
+from tests.support.demo import Secret, running
 from tests.support.person import Person
-from tests.support.whole_demo import Secret, running
 
 MEMBER = "#member:not([hidden])"
 NewContext = Callable[..., BrowserContext]

@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, StorageState, ViewportS
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
 from tests.browser.conftest import Serve
-from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, Person
+from tests.support.servers import Server
 
 DESK: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}

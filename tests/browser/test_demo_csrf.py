@@ -20,8 +20,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import PATIENCE, Serve
-from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, PASSWORD, Person
+from tests.support.servers import Server
 
 SAME_SITE, OTHER_SITE = "evil.demo.localhost", "evil.localhost"
 CHANGE = {"current_password": PASSWORD, "new_password": "chosen by a stranger", "end_others": "1"}

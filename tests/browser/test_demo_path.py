@@ -12,8 +12,8 @@ from playwright.sync_api import BrowserContext, BrowserType, Response
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
 from tests.browser.conftest import Serve
-from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, PASSWORD, Person, served_by_one_request, tab_to
+from tests.support.servers import Server
 
 QUARTER = 15 * 60
 """Seconds a short session lasts, without settings."""
@@ -23,7 +23,7 @@ NO_STATEMENT = "This request cost no statement: your short session answered alon
 
 @pytest.fixture(scope="module")
 def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    return serve("tests.support.demo_servers", DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")))
+    return serve("tests.support.demo", DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")))
 
 
 @pytest.fixture

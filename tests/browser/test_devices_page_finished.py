@@ -17,8 +17,8 @@ from flask_corbado_session.testing import copy_jar, expire_short, move_clock, si
 from tests.browser.conftest import Serve
 from tests.browser.test_demo_accessibility import Watched
 from tests.support.apps import make_app
-from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, PASSWORD, Person, tab_to
+from tests.support.servers import Server
 
 MINUTE = 60
 MAC = (
@@ -29,7 +29,7 @@ MAC = (
 
 @pytest.fixture(scope="module")
 def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    return serve("tests.support.demo_servers", DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")))
+    return serve("tests.support.demo", DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")))
 
 
 @pytest.fixture

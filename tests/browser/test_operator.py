@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, StorageState
 from demo_site.models import PREPARED
 from tests.browser.conftest import Serve
 from tests.browser.test_demo_accessibility import Watched
-from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, Person
+from tests.support.servers import Server
 
 OPERATOR = PREPARED[1]
 PAGES = ["/", "/users", "/devices", "/sessions", "/actions", "/sessions?q=user:{user}", "/sessions?q=ip:192.0.2.99"]

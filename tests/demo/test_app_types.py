@@ -28,7 +28,7 @@ from demo_site import create_app, instance
 from demo_site.addresses import Addresses
 from flask_corbado_session import SettingsError, generate_keys
 from tests.demo.conftest import CREDENTIALS, PAGE, MakeApp, sign_in
-from tests.support.whole_demo import Secret, WholeDemo, free_ports, is_taken, running
+from tests.support.demo import Secret, WholeDemo, free_ports, is_taken, running
 
 NOTES = "/spa/api/notes"
 HERE = Addresses()
