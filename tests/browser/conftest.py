@@ -33,6 +33,17 @@ def serve(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[S
         yield serve
 
 
+@pytest.fixture(scope="session")
+def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """The demo site, one for all: each test has people of its own there, and its clock stands still until moved."""
+    return serve(
+        "tests.support.demo",
+        DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")),
+        FLASK_DEMO_SIGN_IN_LIMIT="1000 per minute",
+        FLASK_DEMO_SIGN_UP_LIMIT="1000 per minute",
+    )
+
+
 @pytest.fixture
 def context(context: BrowserContext) -> Iterator[BrowserContext]:
     """pytest-playwright's, impatient, and strict: a script error nobody caught in any of its pages fails the test."""

@@ -377,9 +377,13 @@ def test_it_says_where_the_three_are_and_stops_them_when_told(started: WholeDemo
         assert address in line
     running = children(started)
     assert (len(running), len(said)) == (3, 4)
+    assert f"http://localhost:{at.port}" in said[0]
+    home = ask(at.site, "GET", "/")
+    assert (home.status, home.headers["Server"]) == (200, None)
     started.process.send_signal(number)
     assert started.process.wait(20) == 0
     assert all_gone(started, running)
+    assert started.instance.exists()
     assert "Traceback" not in started.errors.read_text()
 
 

@@ -42,7 +42,7 @@ class WholeDemo:
 
     def __init__(self, instance: Path, env: Mapping[str, str] | None = None, port: int | None = None) -> None:
         self.addresses = Addresses(port or free_ports())
-        self.errors = instance.with_suffix(".log")
+        self.instance, self.errors = instance, instance.with_suffix(".log")
         settings = {"DEMO_INSTANCE": str(instance), "PORT": str(self.addresses.port), **(env or {})}
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
