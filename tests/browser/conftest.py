@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.support.browser_servers import Server
 from tests.support.script_browser import Browser
+from tests.support.servers import Server
 
 Serve = Callable[..., Server]
 PATIENCE = 10_000
@@ -31,6 +31,17 @@ def serve(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[S
             return server
 
         yield serve
+
+
+@pytest.fixture(scope="session")
+def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """The demo site, one for all: each test has people of its own there, and its clock stands still until moved."""
+    return serve(
+        "tests.support.demo",
+        DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")),
+        FLASK_DEMO_SIGN_IN_LIMIT="1000 per minute",
+        FLASK_DEMO_SIGN_UP_LIMIT="1000 per minute",
+    )
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,11 +13,11 @@ from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, Request
+from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from demo_site.addresses import Addresses
+from tests.support.demo import Secret, running
 from tests.support.person import Person
-from tests.support.whole_demo import Secret, running
 
 MEMBER = "#signed-in:not([hidden])"
 NewContext = Callable[..., BrowserContext]
@@ -80,7 +81,7 @@ def add_note(page: Page, text: str) -> None:
 def test_the_same_host_app_says_who_is_there_and_until_when(ada: Person) -> None:
     page = open_notes(ada)
     assert page.locator("#user").inner_text().startswith("ada-")
-    assert page.locator("#left").inner_text().startswith("14 min")
+    expect(page.locator("#left")).to_have_text(re.compile("^14 min"))
 
 
 def test_the_same_host_app_goes_on_after_the_short_session_is_over(ada: Person, requests: list[Request]) -> None:
@@ -127,7 +128,7 @@ def test_the_same_host_app_says_that_the_site_does_not_answer_and_keeps_the_text
     page.keyboard.press("Enter")
     page.get_by_role("alert").get_by_text("The site is not responding.").wait_for()
     ada.context.set_offline(False)
-    assert page.get_by_label("New note").input_value() == "Buy bread"
+    expect(page.get_by_label("New note")).to_have_value("Buy bread")
 
 
 # ---- other host

@@ -14,9 +14,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, StorageState, ViewportSize
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
-from tests.browser.conftest import Serve
-from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, Person
+from tests.support.servers import Server
 
 DESK: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -36,11 +35,6 @@ PRIVATE = [
 ]
 LONG = "a-rather-long-address-that-nobody-would-want-to-type-" + "x" * 40
 LONG_NAME = "The_telephone_of_somebody_who_likes_long_names_and_underscores_in_place_of_space"
-
-
-@pytest.fixture(scope="module")
-def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    return serve("demo_site.site", DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")))
 
 
 @pytest.fixture(scope="module")

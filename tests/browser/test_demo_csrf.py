@@ -19,9 +19,9 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import PATIENCE, Serve
-from tests.support.browser_servers import Server
+from tests.browser.conftest import PATIENCE
 from tests.support.person import IPHONE, PASSWORD, Person
+from tests.support.servers import Server
 
 SAME_SITE, OTHER_SITE = "evil.demo.localhost", "evil.localhost"
 CHANGE = {"current_password": PASSWORD, "new_password": "chosen by a stranger", "end_others": "1"}
@@ -76,11 +76,6 @@ def foreign() -> Iterator[Foreign]:
     foreign.server.shutdown()
     thread.join()
     foreign.server.server_close()
-
-
-@pytest.fixture(scope="module")
-def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    return serve("demo_site.site", DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")))
 
 
 class Answer(NamedTuple):

@@ -11,8 +11,8 @@ import pytest
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
 from tests.browser.conftest import Serve
-from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, PASSWORD, Person, served_by_one_request
+from tests.support.servers import Server
 
 LAPTOP = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
 PATIENCE = 2.0

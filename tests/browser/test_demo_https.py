@@ -10,8 +10,8 @@ from playwright.sync_api import BrowserContext, Response
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
 from tests.browser.conftest import Serve
-from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, Cookie, Person, served_by_one_request
+from tests.support.servers import Server
 
 QUARTER = 15 * 60
 NAMES = {"__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device"}
@@ -21,7 +21,7 @@ NAMES = {"__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_devi
 def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """With the library's own setting in the place of the demo's, which is for http."""
     return serve(
-        "tests.support.demo_servers",
+        "tests.support.demo",
         DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")),
         TLS_FOLDER=str(tmp_path_factory.mktemp("tls")),
         FLASK_CORBADO_SESSION_COOKIE_SECURE="true",

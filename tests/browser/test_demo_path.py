@@ -11,19 +11,13 @@ import pytest
 from playwright.sync_api import BrowserContext, BrowserType, Response
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
-from tests.browser.conftest import Serve
-from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, PASSWORD, Person, served_by_one_request, tab_to
+from tests.support.servers import Server
 
 QUARTER = 15 * 60
 """Seconds a short session lasts, without settings."""
 KEEPS_NO_PAGES = "--disable-back-forward-cache"
 NO_QUERY = "No database query: the short session was enough."
-
-
-@pytest.fixture(scope="module")
-def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    return serve("tests.support.demo_servers", DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")))
 
 
 @pytest.fixture

@@ -14,22 +14,16 @@ from playwright.sync_api import BrowserContext, Locator, Route
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
 from flask_corbado_session.testing import copy_jar, expire_short, move_clock, signed_in
-from tests.browser.conftest import Serve
 from tests.browser.test_demo_accessibility import Watched
 from tests.support.apps import make_app
-from tests.support.browser_servers import Server
 from tests.support.person import IPHONE, PASSWORD, Person, tab_to
+from tests.support.servers import Server
 
 MINUTE = 60
 MAC = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/18.5 Safari/605.1.15"
 )
-
-
-@pytest.fixture(scope="module")
-def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    return serve("tests.support.demo_servers", DEMO_INSTANCE=str(tmp_path_factory.mktemp("instance")))
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from demo_site import create_app, instance
 from demo_site.addresses import Addresses
 from flask_corbado_session import SettingsError, generate_keys
 from tests.demo.conftest import CREDENTIALS, PAGE, MakeApp, sign_in
-from tests.support.whole_demo import Secret, WholeDemo, free_ports, is_taken, running
+from tests.support.demo import Secret, WholeDemo, free_ports, is_taken, running
 
 NOTES = "/spa/api/notes"
 HERE = Addresses()
@@ -377,9 +377,13 @@ def test_it_says_where_the_three_are_and_stops_them_when_told(started: WholeDemo
         assert address in line
     running = children(started)
     assert (len(running), len(said)) == (3, 4)
+    assert f"http://localhost:{at.port}" in said[0]
+    home = ask(at.site, "GET", "/")
+    assert (home.status, home.headers["Server"]) == (200, None)
     started.process.send_signal(number)
     assert started.process.wait(20) == 0
     assert all_gone(started, running)
+    assert started.instance.exists()
     assert "Traceback" not in started.errors.read_text()
 
 

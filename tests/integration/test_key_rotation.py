@@ -29,12 +29,13 @@ from flask_corbado_session.keys.file import read
 from flask_corbado_session.keys.key import SigningAlgorithm
 from flask_corbado_session.keys.rotation import generate
 from flask_corbado_session.web.views import JWKS_MAX_AGE
+from tests.support.app_server import FastClock, site_json
 from tests.support.apps import make_app
-from tests.support.browser_servers import Server
 from tests.support.key_files import ALGORITHMS
-from tests.support.key_site import SHORT_LIFETIME, FastClock
+from tests.support.servers import Server
 
 FACTOR = 60
+SHORT_LIFETIME = 300
 SHORT_COOKIE = "cbo_short_session"
 
 
@@ -54,9 +55,14 @@ class Site:
     @property
     def env(self) -> dict[str, str]:
         """What a process of the site is told."""
-        url = f"sqlite:///{self.folder / 'site.sqlite'}"
-        clock = {"CLOCK_START": repr(self.start), "CLOCK_FACTOR": repr(self.factor)}
-        return {"DATABASE_URL": url, "KEYS_FILE": str(self.keys_file), **clock}
+        config = {"KEYS_FILE": str(self.keys_file), "COOKIE_SECURE": False, "SHORT_LIFETIME": SHORT_LIFETIME}
+        settings = {f"CORBADO_SESSION_{name}": value for name, value in config.items()}
+        return {"SITE": site_json(self.database_url, speed=self.factor, began=self.start, **settings)}
+
+    @property
+    def database_url(self) -> str:
+        """The database of all."""
+        return f"sqlite:///{self.folder / 'site.sqlite'}"
 
     def now(self) -> float:
         """The site's time, in seconds since the epoch."""
@@ -64,7 +70,7 @@ class Site:
 
     def command(self, *args: str) -> str:
         """Run ``flask corbado-session keys`` in a process of its own."""
-        run = [sys.executable, "-m", "flask", "--app", "tests.support.key_site", "corbado-session", "keys", *args]
+        run = [sys.executable, "-m", "flask", "--app", "tests.support.app_server", "corbado-session", "keys", *args]
         done = subprocess.run(run, env=os.environ | self.env, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
@@ -72,11 +78,11 @@ class Site:
     @contextmanager
     def served(self, count: int) -> Iterator[list[str]]:
         """The origins of so many server processes, running."""
-        make_app(self.env["DATABASE_URL"])  # the tables
+        make_app(self.database_url)  # the tables
         servers: list[Server] = []
         try:
             for number in range(count):
-                servers.append(Server("tests.support.key_site", self.folder / f"server-{number}.log", self.env))
+                servers.append(Server("tests.support.app_server", self.folder / f"server-{number}.log", self.env))
             yield [each.origin("127.0.0.1") for each in servers]
         finally:
             for each in servers:

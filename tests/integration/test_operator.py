@@ -100,7 +100,8 @@ def test_a_visitor_is_sent_to_sign_in(sqlite_url: str, path: str) -> None:
     assert (script.status_code, script.get_json()["code"]) == (401, "unauthenticated")
 
 
-def test_an_operator_whose_session_was_ended_is_out_at_once(app: Flask, operator: FlaskClient) -> None:
+def test_an_operator_whose_session_was_ended_is_out_at_once(app: Flask, operator: FlaskClient, sqlite_url: str) -> None:
+    """Another process ended it; this one has not heard of it yet."""
     look(operator, "/")
     with app.app_context():
         end_elsewhere(app, "operator")

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from flask_corbado_session import ANY_USER, CorbadoSession, session_refreshed, session_reuse_detected
 from flask_corbado_session.testing import MovingClock, move_clock
-from tests.support.apps import make_app, rows_of, state_of, statements
+from tests.support.apps import make_app, state_of, statements
 from tests.support.jars import LONG, SHORT, Answer, Jar, Sent, SessionRows, as_row, asked, payload, processed
 from tests.support.oracle import BURST_WINDOW, MIN_AGE, Kind, Row, kind, present, read
 
@@ -65,7 +65,6 @@ class Machine(RuleBasedStateMachine):
     def start(self) -> None:
         app, _, rows, clock, _ = self.world
         rows.run("DELETE FROM corbado_session")
-        rows_of(app).ended_cache.clear()
         clock.at = START
         self.elapsed = 0
         """Milliseconds of true time; the clock may go back, time does not."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flask_corbado_session.database.rotation import Accepted, Gone, Rotation
-from flask_corbado_session.model.clock import to_ms
+from flask_corbado_session.model.clock import from_ms, to_ms
 from flask_corbado_session.model.records import Context
 from flask_corbado_session.tokens.long import LongToken
 from tests.support.jars import SessionRows, as_row
@@ -63,7 +63,7 @@ def test_the_statement_does_what_the_oracle_says_at_every_threshold(rules: Rules
     for (relation, token), age, win in cases:
         was = base | {"rotated_at": NOW - age, "reopened": win}
         rows.put(base["id"], **was)
-        verdict = rotation.present(token, shown, NOON)
+        verdict = rotation.present(token, shown, from_ms(NOW))
         t = Token(token.generation, token.hash, token.parent_hash)
         expected = kind(as_row(was), t, NOW)
         case = f"{relation}, {age} ms, win {win}: {expected}"
@@ -92,6 +92,6 @@ def test_a_token_with_another_secret_matches_no_row_and_ends_none(
     current = LongToken(row["id"], secrets.token_bytes(16), GEN, secrets.token_bytes(16), secrets.token_bytes(32))
     rows.put(row["id"], generation=GEN, token_hash=current.hash)
     before = rows.all()
-    verdict = rotation.present(tokens(row, current)[relation], Context(), NOON)
+    verdict = rotation.present(tokens(row, current)[relation], Context(), from_ms(NOW))
     assert verdict == Gone("missing")
     assert rows.all() == before

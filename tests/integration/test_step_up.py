@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -16,7 +17,7 @@ from werkzeug.test import TestResponse
 from flask_corbado_session import CorbadoSession, confirm_login, current_session, fresh_login_required, session_started
 from flask_corbado_session.testing import copy_jar, expire_short, signed_in
 from flask_corbado_session.web.resume import COOKIE, LIFETIME
-from tests.support.apps import rows_of, statements
+from tests.support.apps import rows_of, state_of, statements
 from tests.support.jars import LONG, SHORT
 from tests.support.site import Site
 
@@ -329,10 +330,11 @@ def test_a_cookie_that_was_tampered_with_is_none(interrupted: StepUpSite, spoil:
 
 
 def test_a_form_outlives_a_change_of_the_secret_key(interrupted: StepUpSite) -> None:
-    config = interrupted.app.config
-    config["SECRET_KEY_FALLBACKS"], config["SECRET_KEY"] = [config["SECRET_KEY"]], "another key, as good as the first"
+    extensions, state = interrupted.app.extensions, state_of(interrupted.app)
+    new_key = "another key, as good as the first"
+    extensions["corbado_session"] = replace(state, secret_keys=[new_key, *state.secret_keys])
     assert interrupted.alice.get(RESUME).status_code == 200
-    config["SECRET_KEY_FALLBACKS"] = []
+    extensions["corbado_session"] = replace(state, secret_keys=[new_key])
     assert interrupted.alice.get(RESUME).status_code == 404
 
 

@@ -135,7 +135,7 @@ class Person:
         self.context.clear_cookies(name=re.compile("cbo_short_session$"))
 
     def pass_time(self, seconds: float) -> None:
-        """At the server, if it is one of demo_servers; the browser's clock goes on."""
+        """At the server, if it is that of tests.support.demo; the browser's clock goes on."""
         assert self.context.request.post(f"{self.origin}/clock", data=str(seconds)).ok
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Request
 
-from tests.support.browser_servers import Server
+from tests.support.servers import Server
 
 AUTH, APP, API, FOREIGN = "auth.demo.localhost", "app.demo.localhost", "api.demo.localhost", "foreign.localhost"
 

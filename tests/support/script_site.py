@@ -7,8 +7,6 @@ other name a foreign origin. The time is the tests' to move, that of the Date he
 from __future__ import annotations
 
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -120,11 +118,5 @@ def _add_controls(app: Flask, clock: MovingClock, revoke_user: Callable[[str], N
         return response
 
 
-def stop(*_: object) -> None:
-    """SIGTERM ends the loop."""
-    sys.exit()
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, stop)
     create_server(create_app(), host="127.0.0.1", port=int(os.environ["PORT"]), threads=8, ident=None).run()

@@ -1,15 +1,12 @@
 """An app that only verifies, in this process or in one of its own; and the tests' app over https.
 
-``python -m tests.support.services JSON`` is such a process, with the manners of ``tests.support.servers``.
+As a program, which ``tests.support.servers`` runs, it serves what ``SERVICE`` says in JSON, and says its port.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import threading
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from flask_corbado_session import CorbadoSession, current_session, current_user, login_required, logout_user
 from flask_corbado_session.testing import signed_in
 from tests.support.apps import METHODS, make_app, state_of, unprepared_app
-from tests.support.servers import LIVES, ROOT, ServerProcess
+from tests.support.servers import PortSayingServer
 
 ISSUER = "https://auth.example.com"
 
@@ -80,23 +77,15 @@ def a_short_token(database_url: str, keys_file: Path, user: str = "alice", **giv
     return cookie.value
 
 
-class ServiceProcess(ServerProcess):
+class ServiceProcess(PortSayingServer):
     """A service that only verifies, as a process; with a database, the tests' app; with a certificate, over https."""
-
-    def __enter__(self) -> ServiceProcess:
-        return self
 
     def __init__(
         self, database_url: str | None = None, *, certificate: tuple[Path, Path] | None = None, **config: Any
     ) -> None:
-        tls = certificate and [str(each) for each in certificate]
-        given = {"database_url": database_url, "certificate": tls, "config": config}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.services", json.dumps(given)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-        )
+        tls = certificate and [str(file) for file in certificate]
+        service = {"database_url": database_url, "certificate": tls, "config": config}
+        super().__init__(__name__, {"SERVICE": json.dumps(service)})
 
 
 def get(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
@@ -125,14 +114,5 @@ def _serve(given: dict[str, Any]) -> None:
     server.serve_forever()
 
 
-def _end_with_the_tests() -> None:
-    sys.stdin.buffer.read()
-    os._exit(0)
-
-
 if __name__ == "__main__":
-    end = threading.Timer(LIVES, os._exit, [0])
-    end.daemon = True
-    end.start()
-    threading.Thread(target=_end_with_the_tests, daemon=True).start()
-    _serve(json.loads(sys.argv[1]))
+    _serve(json.loads(os.environ["SERVICE"]))

@@ -1,4 +1,4 @@
-"""Short session tokens made by hand: well signed, whatever they hold."""
+"""Short sessions, and tokens of them made by hand: well signed, whatever they hold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from base64 import urlsafe_b64encode
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from flask_corbado_session.keys.key import Key, SecretKeys
 from flask_corbado_session.model.errors import InvalidShortSession
+from flask_corbado_session.model.records import ShortSession
 from flask_corbado_session.tokens.short import ShortTokenVerifier
 from tests.support.rules import NOON, SECRET
 
@@ -36,6 +37,21 @@ CLAIMS: dict[str, Any] = {
     "amr": ["pwd"],
     "role": "admin",
 }
+
+
+def a_short_session(at: datetime, lifetime: timedelta = timedelta(minutes=15)) -> ShortSession:
+    """Alice's, of the issuer ``tests``."""
+    return ShortSession(
+        user_id="alice",
+        session_id="A" * 30,
+        issued_at=at,
+        expires_at=at + lifetime,
+        issuer="tests",
+        token_id="jti",
+        auth_time=at,
+        amr=("pwd",),
+        claims={},
+    )
 
 
 class Ring:

@@ -15,7 +15,7 @@ from flask_corbado_session.keys.file import KeyFileError
 from flask_corbado_session.model.errors import InvalidShortSession, SettingsError
 from flask_corbado_session.tokens.short import ShortTokenVerifier, mint
 from tests.support.key_files import NOON, Ring, a_jwk, file_of, key_file
-from tests.support.short_sessions import a_short_session
+from tests.support.short_tokens import a_short_session
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 FIRST, SECOND_KEY = a_jwk("EdDSA", 0)["kid"], a_jwk("EdDSA", 1)["kid"]

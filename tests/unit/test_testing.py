@@ -82,7 +82,9 @@ def test_the_jar_of_nobody_can_be_copied_too(app: Flask) -> None:
 def test_somebody_can_have_signed_in_some_time_ago(app: Flask, age: dict[str, float], statements_: list[str]) -> None:
     clock = move_clock(app)
     client = signed_in(app, "alice", age=timedelta(**age))
-    warm(app)
+    ended = state_of(app).short_sessions.ended
+    assert ended is not None
+    ended.bring_up_to_date()
     with statements(app) as seen:
         said = client.get("/session").get_json()
     assert seen.verbs == statements_
@@ -96,10 +98,3 @@ def test_it_works_under_any_names(sqlite_url: str, config: Any) -> None:
     assert client.get("/protected").status_code == 200
     expire_short(client)
     assert client.get("/protected").status_code == 200
-
-
-def warm(app: Flask) -> None:
-    """Bring the set of ended sessions up to date now, so that what follows is counted without it."""
-    ended = state_of(app).short_sessions.ended
-    assert ended is not None
-    ended.bring_up_to_date()

@@ -1,4 +1,9 @@
-"""The demo as ``make demo`` starts it: three processes on three ports in a row."""
+"""The demo site in processes of its own.
+
+``WholeDemo`` is the demo as ``make demo`` starts it: three processes on three ports in a row. As a program, this module
+is the site alone, with what the tests of it need beside it: its clock is theirs to move (``POST /clock``, seconds). It
+serves as ``python -m demo_site.site`` does, or over https if ``TLS_FOLDER`` names a place for a certificate.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +16,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from flask import Flask, request
+from waitress.server import create_server
+from werkzeug.serving import make_server
+
+import demo_site
 from demo_site.addresses import Addresses
 from demo_site.serving import UNTIL_STDIN_ENDS
+from flask_corbado_session.testing import move_clock
+from tests.support.certificates import tls_server
 
 PORTS = range(20_000, 32_000)
 """Below those that systems give to whoever asks for any, so that three of them stay free until they are used."""
@@ -30,7 +42,7 @@ class WholeDemo:
 
     def __init__(self, instance: Path, env: Mapping[str, str] | None = None, port: int | None = None) -> None:
         self.addresses = Addresses(port or free_ports())
-        self.errors = instance.with_suffix(".log")
+        self.instance, self.errors = instance, instance.with_suffix(".log")
         settings = {"DEMO_INSTANCE": str(instance), "PORT": str(self.addresses.port), **(env or {})}
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
@@ -80,3 +92,31 @@ def is_taken(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+# ---- the site alone
+
+
+def create_app() -> Flask:
+    """The site, whose time stands still until it is moved: what a page costs is then no matter of chance."""
+    app = demo_site.create_app()
+    clock = move_clock(app)
+
+    @app.post("/clock")
+    def move() -> str:
+        clock.move(seconds=float(request.get_data()))
+        return ""
+
+    return app
+
+
+def serve(app: Flask, port: int, tls_folder: str | None) -> None:
+    """Until the process is ended."""
+    if tls_folder is None:
+        create_server(app, host="127.0.0.1", port=port, threads=8, ident=None).run()
+    else:
+        make_server("127.0.0.1", port, app, threaded=True, ssl_context=tls_server(Path(tls_folder))).serve_forever()
+
+
+if __name__ == "__main__":
+    serve(create_app(), int(os.environ["PORT"]), os.environ.get("TLS_FOLDER"))
