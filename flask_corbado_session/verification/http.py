@@ -42,7 +42,7 @@ def fetch_json(url: str, timeout: float = TIMEOUT) -> Any:
     where = f"{origin.scheme}://{origin.netloc}"
     try:
         body = _fetch(url, monotonic() + timeout)
-    except (HTTPError, HTTPException, OSError, ValueError) as error:  # whose text may be the peer's
+    except (HTTPError, HTTPException, OSError, ValueError, LookupError) as error:  # whose text may be the peer's
         raise StoreUnavailable(
             f"{where} gave no answer that can be used: {ascii(_reason(error))[1:-1][:200]}"
         ) from None
