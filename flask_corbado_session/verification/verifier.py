@@ -10,9 +10,10 @@ from ..model.errors import StoreUnavailable
 from ..model.records import Changes, ShortSession
 from ..tokens.short import ShortTokenVerifier
 from .ended import LONGEST_WAIT, OVERLAP, EndedSet
-from .http import SingleFlight, check_url, fetch_json
+from .http import check_url, fetch_json
 from .remote_keys import RemoteKeys
 from .short_sessions import ShortSessionAuthenticator
+from .single_flight import SingleFlight
 
 LONGEST_SHORT_LIFETIME = timedelta(hours=1)
 """The issuer's own is not known here; an hour is the longest that can be set."""
