@@ -20,9 +20,10 @@ from hypothesis.stateful import (
 
 from flask_corbado_session import ANY_USER, CorbadoSession, session_refreshed, session_reuse_detected
 from flask_corbado_session.testing import MovingClock, move_clock
-from tests.support.apps import make_app, state_of, statements
+from tests.support.apps import make_app, statements
 from tests.support.jars import LONG, SHORT, Answer, Jar, Sent, SessionRows, as_row, asked, payload, processed
 from tests.support.oracle import BURST_WINDOW, MIN_AGE, Kind, Row, kind, present, read
+from tests.support.site import look_up_ended
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -236,9 +237,7 @@ class Machine(RuleBasedStateMachine):
     # ---- one request against the oracle
 
     def processed(self, sent: Sent) -> Answer:
-        ended_set = state_of(self.world.app).short_sessions.ended
-        assert ended_set is not None
-        ended_set.bring_up_to_date()  # now, so that its statement is not among those counted
+        look_up_ended(self.world.app)  # now, so that its statement is not among those counted
         old, signals = self.world.rows.all(), Signals(self.world.app)
         with statements(self.world.app) as run, signals:
             answer = processed(self.world.app, sent)
