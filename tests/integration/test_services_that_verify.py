@@ -167,7 +167,7 @@ def polled(issuer: Issuer, **config: Any) -> tuple[Flask, MovingClock]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for the feed however busy this machine is."""
-    monkeypatch.setattr("flask_corbado_session.verification.verifier.LONGEST_WAIT", 5)
+    monkeypatch.setattr("flask_corbado_session.verification.ended.LONGEST_WAIT", 5)
 
 
 @pytest.mark.usefixtures("patient")
