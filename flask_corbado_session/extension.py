@@ -243,6 +243,7 @@ class CorbadoSession:
         """Give this browser a short session with the claims of now, in this response; other browsers keep theirs.
 
         :raises Unauthenticated: when no session came by cookie.
+        :raises RuntimeError: outside a request, or once the response has begun to leave.
         """
         actions.refresh_claims()
 

@@ -16,7 +16,7 @@ from ..model.records import Device, EndReason, LongSession
 from ..model.users import UserId, user_id_of
 from ..sessions.revocation import Revocation
 from .challenge import unauthenticated_problem
-from .guards import logout_user
+from .guards import logout_user, writable_request_state
 from .origin import safe_next
 from .problems import Unauthenticated
 from .request import bearer_token, check_origin, current_short, found_or_503, presented_tokens, refresh
@@ -82,7 +82,7 @@ def revoke_user(user_id: UserId, reason: EndReason = "operator", *, except_sessi
 
 def refresh_claims() -> None:
     """Give this browser a short session with the claims of now, in this answer."""
-    request_state = current_request_state()
+    request_state = writable_request_state("refresh_claims()")
     if current_short() is None or bearer_token() is not None:
         raise Unauthenticated("There is no session in this browser whose claims could be refreshed.")
     check_origin(request_state.app_state)

@@ -115,7 +115,7 @@ def login_user(
     while isinstance(user, LocalProxy):
         user = user._get_current_object()
     user_id = user_id_of(user)
-    request_state = _writable_request_state("login_user()")
+    request_state = writable_request_state("login_user()")
     check_origin(request_state.app_state)
     is_id = isinstance(user, (str, int, UUID))
     if not (force or is_id or is_active(user)):
@@ -150,7 +150,7 @@ def logout_user() -> bool:
     :returns: True, as Flask-Login does.
     :raises RuntimeError: outside a request, or once the response has begun to leave.
     """
-    request_state = _writable_request_state("logout_user()")
+    request_state = writable_request_state("logout_user()")
     parts = request_state.app_state.with_database()
     check_origin(request_state.app_state)
     if bearer_token() is not None:
@@ -183,7 +183,8 @@ def _sign_out_bearer(request_state: RequestState, ending: Ending) -> bool:
     return True
 
 
-def _writable_request_state(caller: str) -> RequestState:
+def writable_request_state(caller: str) -> RequestState:
+    """The state of this request for what sets or clears cookies; RuntimeError where it is too late for that."""
     if not has_request_context():
         raise RuntimeError(f"{caller} sets or clears cookies, so it needs a request: call it in a view")
     request_state = current_request_state()

@@ -13,7 +13,7 @@ from ..model.records import ShortSession
 from . import resume
 from .challenge import abort_unauthenticated, return_path, view_url
 from .current import end_disabled
-from .guards import guard, login_response
+from .guards import guard, login_response, writable_request_state
 from .problems import InsufficientAuthentication, is_navigation
 from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .state import RequestState, current_request_state
@@ -76,8 +76,9 @@ def confirm_login(*, amr: Iterable[str] = ()) -> bool:
 
     :param amr: how they proved it (RFC 8176).
     :returns: True, as Flask-Login does.
+    :raises RuntimeError: outside a request, or once the response has begun to leave.
     """
-    request_state = current_request_state()
+    request_state = writable_request_state("confirm_login()")
     check_origin(request_state.app_state)
     short = short_of(find_outcome(request_state))
     if short is None or short.session_id is None:

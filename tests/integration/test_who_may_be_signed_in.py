@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -173,7 +174,7 @@ def test_what_is_no_user_id_starts_nothing(subtests: pytest.Subtests, site: User
 
     for user in [User(None), "None", User("None"), b"alice", Bytes(), ["alice"], {"id": "alice"}, object(), 1.5]:
         with subtests.test(user=user), pytest.raises(TypeError, match="has no user id"):
-            site.act(lambda user=user: login_user(user))
+            site.act(partial(login_user, user))
     with pytest.raises(TypeError, match="flush"):
         site.act(lambda: login_user(current_user))
     assert site.rows() == 0
@@ -267,11 +268,6 @@ def test_signing_out_after_signing_in_in_one_request_leaves_nothing_live(site: U
 # ---- loaders that fail
 
 
-@pytest.fixture
-def wrong(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
 FAILING = {
     "raises": lambda user_id: 1 // 0,
     "outgrows the cookie": lambda user_id: {"a": "x" * 4000},
@@ -311,7 +307,8 @@ def test_a_claims_loader_that_fails_at_a_refresh_costs_nobody_their_session(
 
 def test_claims_that_load_again_are_back_at_the_next_refresh(site: UserSite, caplog: pytest.LogCaptureFixture) -> None:
     client = site.signed_in()
-    for loader in (FAILING["raises"], lambda user_id: {"role": "admin"}, FAILING["raises"]):
+    loaders: list[Any] = [FAILING["raises"], lambda user_id: {"role": "admin"}, FAILING["raises"]]
+    for loader in loaders:
         site.sessions.claims_loader(loader)
         site.clock.move(minutes=16)
         role = client.get("/session").get_json()["claims"].get("role")
