@@ -95,11 +95,12 @@ def verifying(settings: Settings, config: Mapping[str, Any], *, hooks: Hooks, cl
 
 
 def _whose(settings: Settings, database: Database) -> str:
-    """What tells this app from others under the same ``SECRET_KEY``: its issuer, else where its long sessions are.
+    """What tells the keys of this app from those of others under the same ``SECRET_KEY``: where its long sessions are.
 
-    Without a signing key of its own an app would take for its user 1 whom another app signed in as its user 1.
+    Or an app would take for its user 1 whom another app signed in as its user 1. Nothing where the app has an issuer of
+    its own: each token names that, and two apps that are to accept each other's set the same.
     """
-    return settings.issuer if settings.issuer != DEFAULT_ISSUER else database.address
+    return database.address if settings.issuer == DEFAULT_ISSUER else ""
 
 
 def key_ring(settings: Settings, folder: str, clock: Clock, *, load: bool) -> KeyFile | None:

@@ -117,7 +117,7 @@ class SecretKeys:
 def _derive(secret: str | bytes, whose: str) -> Key:
     # so that a token that another library signs with the same SECRET_KEY is not accepted here
     raw = secret.encode() if isinstance(secret, str) else secret
-    purpose = f"flask-corbado-session.short HS256 {whose}".encode()
+    purpose = f"flask-corbado-session.short HS256 {whose}".rstrip().encode()
     material = hmac.new(raw, purpose, hashlib.sha256).digest()
     jwk = {"k": base64_encode(material).decode(), "kty": "oct"}
     return Key(thumbprint(jwk), "HS256", material, material)
