@@ -33,7 +33,12 @@ def unauthenticated_response() -> Any:
 
 
 def unauthenticated_problem(request_state: RequestState) -> Unauthenticated:
-    """The 401 itself, with the reason why a session that came no longer serves."""
+    """The 401 itself, with the reason why a session that came no longer serves.
+
+    Raises what the app's ``user_loader`` raised, if that is why nobody is there: they are still signed in.
+    """
+    if request_state.loader_error is not None:
+        raise request_state.loader_error
     match request_state.outcome:
         case Anonymous(bearer_code=str() as code, bearer_text=text):
             return InvalidBearer(code, text)

@@ -18,6 +18,7 @@ from werkzeug.http import dump_cookie
 from ..model.outcome import Outcome, Refreshed, SignedOut, Started
 from ..model.settings import Settings
 from ..sessions.parts import AppState
+from .resume import forgetting_cookies
 from .state import RequestState, open_request_state
 
 log = logging.getLogger("flask_corbado_session")
@@ -29,8 +30,8 @@ LONG_COOKIE_DEADLINE = timedelta(seconds=5)
 """A response that leaves later than this after its refresh must not write its long token over a newer one."""
 
 CLEAR_CACHE = ("Clear-Site-Data", '"cache"')
-"""For sign-out. Chromium keeps the first page after a sign-in for going back, ``no-store`` or not, and would show it
-after the sign-out. Browsers heed this header over https and on loopback."""
+"""For sign-out, unless the setting is False. Chromium keeps the first page after a sign-in for going back, ``no-store``
+or not, and would show it after the sign-out. Browsers heed this header over https and on loopback."""
 
 Headers = list[tuple[str, str]]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -50,7 +51,7 @@ def wrap(application: Application, state: AppState) -> Application:
             request_state.response_started = True
             if request_state.outcome is not None:
                 headers = _private(headers) + set_cookies(request_state, environ)
-                if isinstance(request_state.outcome, SignedOut):
+                if state.settings.clear_cache and request_state.outcome == SignedOut(clears_cookies=True):
                     headers.append(CLEAR_CACHE)
             return start_response(status, headers, *exc_info)
 
@@ -77,6 +78,8 @@ def set_cookies(request_state: RequestState, environ: dict[str, Any]) -> Headers
     """The Set-Cookie headers of this request; none unless it signed in, was refreshed, or signed out."""
     state = request_state.app_state
     written = _cookies_of(request_state.outcome, state.settings, state.clock.now())
+    if request_state.drops_form:
+        written += forgetting_cookies(state.settings, environ)
     if written and state.settings.cookie_secure:
         _warn_plain_http(state, environ)
     return [("Set-Cookie", cookie) for cookie in written]
@@ -97,7 +100,7 @@ def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> l
                 _cookie(settings, settings.long_cookie, outcome.long_token, age),
                 _cookie(settings, settings.device_cookie, outcome.device_token, DEVICE_LIFETIME),
             ]
-        case SignedOut():
+        case SignedOut(clears_cookies=True):
             gone = timedelta(0)
             return [_cookie(settings, name, "", gone) for name in (settings.short_cookie, settings.long_cookie)]
         case _:  # a passive failure deletes nothing

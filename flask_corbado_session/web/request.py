@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from flask import current_app, request
+from flask import current_app, has_request_context, request
 
 from ..model.errors import SessionNotFound, StoreUnavailable
 from ..model.outcome import Active, Anonymous, Outcome, Refreshed, Started
 from ..model.records import ShortSession
+from ..sessions.hooks import UserLoaderFailed
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
 from .origin import SAFE_METHODS, is_foreign
@@ -27,6 +28,11 @@ SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "ref
 def find_outcome(request_state: RequestState) -> Outcome:
     """The outcome of this request. Raises a 403 or 503 once; later calls, in an error page say, give Anonymous."""
     if request_state.outcome is None:
+        if request_state.response_started:
+            raise RuntimeError(
+                "the session was first asked for when the response had begun to leave (in a streamed body, or in a "
+                "teardown function): ask for current_session or current_user before you return the response"
+            )
         request_state.outcome = Anonymous()
         request_state.outcome = _find(request_state)
     return request_state.outcome
@@ -72,6 +78,12 @@ def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
         return parts.refresh.refresh(presented)
     except StoreUnavailable as error:
         raise unavailable(error) from error
+    except UserLoaderFailed as failed:
+        # still signed in: the next request presents the same token. Who only wants to know whether there is a session
+        # sees none; who needs the user gets the error
+        request_state.loader_error = cast(Exception, failed.__cause__)
+        log.error("the app's user_loader failed at a refresh; nobody is signed out", exc_info=failed.__cause__)
+        return Anonymous()
 
 
 def unavailable(error: StoreUnavailable) -> Unavailable:
@@ -81,7 +93,12 @@ def unavailable(error: StoreUnavailable) -> Unavailable:
 
 
 def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
-    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
+    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down.
+
+    Outside a request the errors stay what they are: a script is not answered over HTTP.
+    """
+    if not has_request_context():
+        return work()
     try:
         return work()
     except SessionNotFound as error:
