@@ -7,10 +7,13 @@ from urllib.parse import quote, urlencode
 
 from flask import current_app, redirect, request, url_for
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
 
 from ..model.outcome import Anonymous, Ended
-from .origin import is_same_host, safe_next
-from .problems import InvalidBearer, Unauthenticated, is_navigation
+from .client import is_htmx, is_navigation, is_turbo_frame, page_of_htmx
+from .next_url import next_for
+from .origin import SAFE_METHODS, is_same_host, safe_next
+from .problems import CHALLENGE, InvalidBearer, Unauthenticated
 from .state import RequestState, current_request_state
 
 _PATH = "/:@!$&'()*+,;=~"
@@ -27,9 +30,31 @@ def unauthenticated_response() -> Any:
     # a handler that forgot its return must not let the view run
     if hooks.unauthorized_handler is not None and (response := hooks.call(hooks.unauthorized_handler)) is not None:
         return response
-    if settings.login_view is not None and is_navigation():
-        return redirect(view_url(settings.login_view, next=return_path()), 303)
+    if settings.login_view is None:
+        raise problem
+    if is_navigation():
+        return sign_in_redirect(settings.login_view, return_path())
+    if is_htmx():
+        problem.redirect_htmx_to = sign_in_url(settings.login_view, return_path())
     raise problem
+
+
+def sign_in_url(view: str, path: str | None) -> str:
+    """The URL of a page to sign in on, which leads back to ``path``."""
+    settings = current_request_state().app_state.settings
+    return view_url(view, next=next_for(view_url(view), path, settings))
+
+
+def sign_in_redirect(view: str, path: str | None) -> Response:
+    """The redirect to a page to sign in on. In a frame of Turbo's the whole page goes there."""
+    if not is_turbo_frame() or request.method not in SAFE_METHODS:
+        return redirect(sign_in_url(view, path), 303)
+    # Turbo would follow a redirect within the frame, and miss the frame on the page it leads to. Told so, it loads what
+    # the frame was to show as a page of its own, and that request is redirected.
+    page = '<!doctype html><meta charset="utf-8"><meta name="turbo-visit-control" content="reload"><title></title>'
+    return current_app.response_class(
+        page, 401, [("WWW-Authenticate", CHALLENGE)], content_type="text/html; charset=utf-8"
+    )
 
 
 def unauthenticated_problem(request_state: RequestState) -> Unauthenticated:
@@ -62,7 +87,9 @@ def requested_path() -> str:
 
 
 def return_path() -> str | None:
-    """The path asked for; a POST can't be repeated, so the page it was sent from."""
+    """The path asked for; a POST can't be repeated and a fragment is no page, so the page it was sent from."""
+    if is_htmx() and (page := page_of_htmx()) is not None:
+        return page
     if request.method in ("GET", "HEAD"):
         return safe_next(requested_path())
     referer = request.referrer or ""

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar, overload
 
-from flask import redirect
-
 from ..model.errors import StoreUnavailable
 from ..model.records import ShortSession
 from . import resume
-from .challenge import abort_unauthenticated, return_path, view_url
+from .challenge import abort_unauthenticated, return_path, sign_in_redirect, sign_in_url
+from .client import is_htmx, is_navigation
 from .guards import guard, login_response
-from .problems import InsufficientAuthentication, is_navigation
+from .problems import InsufficientAuthentication
 from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .state import RequestState, current_request_state
 
@@ -53,10 +52,16 @@ def step_up_response(max_age: timedelta, amr: frozenset[str] = frozenset()) -> A
     if short is not None and _is_fresh(request_state, short, max_age, amr):
         return None
     view = settings.reauth_view or settings.login_view
-    if view is None or not is_navigation() or bearer_token() is not None:
-        raise InsufficientAuthentication(max_age.total_seconds(), amr)
-    response = redirect("", 303)
-    response.location = view_url(view, next=resume.remember(request_state, short, response) or return_path())
+    problem = InsufficientAuthentication(max_age.total_seconds(), amr)
+    if view is None or bearer_token() is not None:
+        raise problem
+    if is_htmx():
+        problem.redirect_htmx_to = sign_in_url(view, return_path())
+    if not is_navigation():
+        raise problem
+    response = sign_in_redirect(view, None)
+    if response.location is not None:
+        response.location = sign_in_url(view, resume.remember(request_state, short, response) or return_path())
     return response
 
 
