@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, has_request_context, request
+from flask import Blueprint, current_app, has_request_context, request
 from flask.blueprints import BlueprintSetupState
+from flask.sansio.app import App
 from werkzeug.routing import BaseConverter
 
 _NAME = "corbado_session_host"
@@ -40,7 +41,7 @@ class AnyHostBlueprint(Blueprint):
         self.url_value_preprocessor(lambda _endpoint, values: values and values.pop(_NAME, None))
         self.url_defaults(_stay_on_this_host)
 
-    def make_setup_state(self, app: Flask, options: dict[str, Any], first_registration: bool = False) -> _SetupState:
+    def make_setup_state(self, app: App, options: dict[str, Any], first_registration: bool = False) -> _SetupState:
         """How the rules are added."""
         return _SetupState(self, app, options, first_registration)
 

@@ -13,7 +13,7 @@ def spare_own_routes(app: Flask) -> None:
     Their forms carry no token, and their scripts know none: who sent a request is told by its origin.
     """
     protect = app.extensions.get("csrf")
-    if not hasattr(protect, "exempt"):  # not Flask-WTF's
+    if protect is None or not hasattr(protect, "exempt"):  # not Flask-WTF's
         return
     for blueprint in app.blueprints.values():
         if blueprint.import_name == PACKAGE:
