@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import BaseLoader, Environment, Template
+from jinja2.runtime import Context
 
 _FOLDER = Path(__file__).parents[1] / "templates"
 _SYNTAX: dict[str, Any] = {
@@ -21,6 +22,15 @@ _SYNTAX: dict[str, Any] = {
     "trim_blocks": False,
     "lstrip_blocks": False,
 }
+
+
+class _OwnTemplate(Template):
+    """It escapes what it shows, whatever the app's templates do: a device's name is whatever its owner typed."""
+
+    def new_context(self, *args: Any, **kwargs: Any) -> Context:
+        context = super().new_context(*args, **kwargs)
+        context.eval_ctx.autoescape = True
+        return context
 
 
 class OwnSyntaxLoader(BaseLoader):
@@ -40,11 +50,9 @@ class OwnSyntaxLoader(BaseLoader):
 
     def load(self, environment: Environment, name: str, globals: MutableMapping[str, Any] | None = None) -> Template:
         """The template, compiled."""
-        if all(getattr(environment, option) == value for option, value in _SYNTAX.items()):
-            return self._loader.load(environment, name, globals)
         source, filename, is_current = self.get_source(environment, name)
         if filename is None or not Path(filename).is_relative_to(_FOLDER):
             return self._loader.load(environment, name, globals)
         # the template stays the environment's: only while it is compiled is another syntax in force
-        code = environment.overlay(**_SYNTAX).compile(source, name, filename)
-        return environment.template_class.from_code(environment, code, globals or {}, is_current)
+        code = environment.overlay(**_SYNTAX, autoescape=True).compile(source, name, filename)
+        return _OwnTemplate.from_code(environment, code, {} if globals is None else globals, is_current)
