@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar, overload
 
+from werkzeug.wrappers import Response
+
 from ..model.errors import StoreUnavailable
 from ..model.records import ShortSession
 from . import resume
-from .challenge import abort_unauthenticated, return_path, sign_in_redirect, sign_in_url
+from .challenge import abort_unauthenticated, return_path, sign_in_response, sign_in_url
 from .client import is_htmx, is_navigation
 from .guards import guard, login_response
 from .problems import InsufficientAuthentication
@@ -59,9 +61,9 @@ def step_up_response(max_age: timedelta, amr: frozenset[str] = frozenset()) -> A
         problem.redirect_htmx_to = sign_in_url(view, return_path())
     if not is_navigation():
         raise problem
-    response = sign_in_redirect(view, None)
-    if response.location is not None:
-        response.location = sign_in_url(view, resume.remember(request_state, short, response) or return_path())
+    keeping = Response()
+    response = sign_in_response(view, resume.remember(request_state, short, keeping) or return_path())
+    response.headers.extend(("Set-Cookie", cookie) for cookie in keeping.headers.getlist("Set-Cookie"))
     return response
 
 

@@ -72,7 +72,11 @@ def test_in_a_frame_of_turbo_s_the_whole_page_goes_to_sign_in(app: Flask) -> Non
     assert (answer.status_code, answer.mimetype, answer.location) == (401, "text/html", None)
     assert '<meta name="turbo-visit-control" content="reload">' in answer.text
     assert answer.headers["Cache-Control"] == "no-store"
-    assert asked(app, FRAME, "POST").status_code == 303
+    for method in ("GET", "POST"):
+        answer = asked(app, FRAME | {"Referer": "http://localhost/page?a=%22&b"}, method)
+        url = "/sign-in?next=%2Fpage%3Fa%3D%2522%26b"
+        assert f'<meta http-equiv="refresh" content="0;url={url}">' in answer.text
+        assert f'<a href="{url}">You are not signed in</a>' in answer.text
 
 
 def test_a_script_of_the_page_s_own_still_gets_the_problem(app: Flask) -> None:
@@ -112,6 +116,9 @@ def test_step_up_leads_them_to_where_one_confirms(alice: FlaskClient) -> None:
     assert (turbo.status_code, unquote(turbo.location)) == (303, "/sign-in?next=/session/resume")
     frame = alice.get("/pay", headers=FRAME)
     assert (frame.status_code, "turbo-visit-control" in frame.text) == (401, True)
+    sent = alice.post("/pay", data={"a": "1"}, headers=FRAME)
+    assert "next=%2Fsession%2Fresume" in sent.text
+    assert sent.headers["Set-Cookie"].startswith("cbo_resume=")
 
 
 # ---- our own buttons
