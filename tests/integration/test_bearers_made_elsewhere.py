@@ -21,7 +21,7 @@ ELSEWHERE = {
     "a JWT of an unknown kid": jwt.encode({"sub": "mallory"}, SECRET, headers={"kid": "theirs"}),
     "an access token": jwt.encode({"sub": "mallory"}, SECRET, headers={"typ": "at+jwt", "kid": "theirs"}),
     "of another algorithm": jwt.encode({"sub": "mallory"}, SECRET, "HS512"),
-    "unsigned": jwt.encode({"sub": "mallory"}, None, "none"),
+    "unsigned": jwt.encode({"sub": "mallory"}, "", "none"),
     "longer than any of ours": jwt.encode({"sub": "m" * 5000}, SECRET),
     "five parts": "aaaaaaaaaa.bbbbbbbbbb.cccccccccc.dddddddddd.eeeeeeeeee",
 }

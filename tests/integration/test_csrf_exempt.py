@@ -54,9 +54,15 @@ def test_only_a_view_could_be_exempt(site: Site) -> None:
 
 
 def test_a_class_of_views_or_one_method_of_it_can_be(site: Site) -> None:
-    exempt = site.sessions.csrf_exempt(type("Exempt", (Class,), {}))
-    method = type("OneMethod", (Class,), {"post": site.sessions.csrf_exempt(lambda _: enter()), "put": Class.post})
-    for path, kind in (("/plain", Class), ("/exempt", exempt), ("/method", method)):
+    @site.sessions.csrf_exempt
+    class Exempt(Class):
+        pass
+
+    class OneMethod(Class):
+        post = site.sessions.csrf_exempt(lambda _: enter())
+        put = Class.post
+
+    for path, kind in (("/plain", Class), ("/exempt", Exempt), ("/method", OneMethod)):
         site.app.add_url_rule(path, view_func=kind.as_view(path))
     assert [status(site.app, path) for path in ("/plain", "/exempt", "/method")] == [403, 200, 200]
     assert site.app.test_client().put("/method", headers=CROSS_SITE).status_code == 403
@@ -78,7 +84,12 @@ def provider() -> Iterator[str]:
 
     @idp.post("/token")
     def token() -> Any:
-        claims = {"iss": "https://idp.example", "sub": "alice", "aud": "app", "nonce": request.form["code"]}
+        claims: dict[str, Any] = {
+            "iss": "https://idp.example",
+            "sub": "alice",
+            "aud": "app",
+            "nonce": request.form["code"],
+        }
         claims |= {"iat": int(time.time()), "exp": int(time.time()) + 60}
         key = jwt.encode(claims, CLIENT_SECRET, "HS256")
         return jsonify(access_token="x", token_type="Bearer", expires_in=60, id_token=key)
