@@ -17,9 +17,9 @@ _NAME = "corbado_session_host"
 
 
 class _AnyHost(BaseConverter):
-    """Any host with its port, or any subdomain, the empty one too."""
+    """Any host with its port, or any subdomain, the empty one too; not Werkzeug's ``<invalid>`` of another domain."""
 
-    regex = "[^/]*"
+    regex = "[^/<]*"
     part_isolating = True
 
 
@@ -49,9 +49,8 @@ class AnyHostBlueprint(Blueprint):
 def _stay_on_this_host(endpoint: str, values: dict[str, Any]) -> None:
     if not current_app.url_map.is_endpoint_expecting(endpoint, _NAME):
         return
-    domain = current_app.config["SERVER_NAME"] or ""
-    if current_app.url_map.host_matching:
-        here = request.host if has_request_context() else domain or "localhost"
-    else:
-        here = request.host.removesuffix(domain).removesuffix(".") if has_request_context() else ""
-    values.setdefault(_NAME, here.lower())
+    domain = (current_app.config["SERVER_NAME"] or "").lower()
+    host = request.host.lower() if has_request_context() else domain or "localhost"
+    if not current_app.url_map.host_matching:
+        host = host.removesuffix(f".{domain}") if host.endswith(f".{domain}") else ""
+    values.setdefault(_NAME, host)

@@ -102,10 +102,9 @@ def bearer_token() -> str | None:
 
     A token that was made elsewhere, and put there by a proxy say, yields to cookies of ours.
     """
-    token = _raw_bearer()
-    if token is None:
-        return None
-    state = app_state()
+    token, state = _raw_bearer(), app_state()
+    if token is None or not _has_cookies(state):
+        return token
     return None if _yields_to_cookies(state.short_sessions.bearer(token), token, state) else token
 
 

@@ -39,7 +39,8 @@ def make(url: str, *, operators: dict[str, Any] | None = None, config: dict[str,
     app.add_url_rule("/me", "me", login_required(lambda host="": str(current_session.user_id)), **where)
     app.add_url_rule("/links", "links", lambda host="": jsonify(links()), **where)
     app.add_url_rule("/next", "next", lambda host="": sessions.next_url("/default"), **where)
-    app.add_url_rule("/sign-in", "sign_in", lambda: "sign in", **({"subdomain": "auth"} if "auth" in config else {}))
+    auth: dict[str, Any] = {"subdomain": "auth"} if "auth" in config else {}
+    app.add_url_rule("/sign-in", "sign_in", lambda: "sign in", **auth)
     return app
 
 
@@ -118,6 +119,12 @@ def test_the_operator_pages_stay_on_the_subdomain_that_the_app_gives_them(sqlite
 def test_outside_a_request_a_link_is_to_the_server_name(shared: Flask) -> None:
     with shared.app_context():
         assert url_for("corbado_session.devices") == "http://example.com:8000/session/devices"
+
+
+def test_on_a_host_of_another_domain_they_are_not_served(shared: Flask) -> None:
+    with pytest.warns(UserWarning, match="doesn't match configured server name"):
+        answer = shared.test_client().get("/session", base_url="https://evil.example")
+    assert answer.status_code == 404
 
 
 # ---- host matching
@@ -242,6 +249,14 @@ def test_mounted_under_a_prefix_every_way_leads_back_there(sqlite_url: str) -> N
     assert 'action="/shop/session/' in page
     out = client.post("/shop/session/logout", headers={**PAGE, "Cookie": jar, "Origin": "http://localhost"})
     assert out.location == "/shop/"
+
+
+def test_under_an_application_root_a_signed_in_client_works(sqlite_url: str) -> None:
+    app = make(sqlite_url, config={"APPLICATION_ROOT": "/shop", "SERVER_NAME": "example.com"})
+    alice = signed_in(app, "alice")
+    assert alice.get("/me").text == "alice"
+    assert alice.get("/links").get_json()["logout"] == "/shop/session/logout"
+    assert alice.post("/session/logout", headers=PAGE).location == "/shop/"
 
 
 JAR = ("__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device")
