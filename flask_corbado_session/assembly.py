@@ -130,7 +130,7 @@ def secret_keys(config: Mapping[str, Any], *, allow_weak: bool) -> list[str | by
     if weak is not None and (not is_key or not allow_weak):
         raise SettingsError(
             f"SECRET_KEY {weak}; make one with `python -c 'import secrets; print(secrets.token_hex())'` "
-            "and keep it out of the source"
+            "and keep it out of the source; for development, set app.debug or app.testing before init_app"
         )
     fallbacks = config.get("SECRET_KEY_FALLBACKS") or []
     if not isinstance(fallbacks, (list, tuple)) or not all(isinstance(key, (str, bytes)) and key for key in fallbacks):

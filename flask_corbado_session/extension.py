@@ -24,7 +24,10 @@ from .sessions.parts import AppState
 from .web import actions, cookies, text, views
 from .web.actions import ANY_USER, AnyUser
 from .web.current import current_session, current_user
+from .web.flask_wtf import spare_own_routes
 from .web.hooks import FlaskHooks
+from .web.own_templates import OwnSyntaxLoader
+from .web.problems import Problem, answer
 from .web.request import check_origin, exempt_from_origin_check
 from .web.state import EXTENSION, app_state
 
@@ -41,7 +44,7 @@ HandlerT = TypeVar("HandlerT", bound=Callable[[], Any])
 FactoryT = TypeVar("FactoryT", bound=Callable[[], Any])
 NotifierT = TypeVar("NotifierT", bound=Callable[[Notice], object])
 LocatorT = TypeVar("LocatorT", bound=Callable[[str], "str | None"])
-ViewT = TypeVar("ViewT", bound=Callable[..., Any])
+ViewT = TypeVar("ViewT", bound="Callable[..., Any] | Blueprint")
 
 
 class CorbadoSession:
@@ -70,11 +73,14 @@ class CorbadoSession:
         else:
             state = self._on_database(app, db, settings)
         app.extensions[EXTENSION] = state
-        app.wsgi_app = cookies.wrap(app.wsgi_app, state)  # type: ignore[method-assign, assignment]
+        app.wsgi_app = cookies.wrap(app.wsgi_app, state, lambda: spare_own_routes(app))  # type: ignore[method-assign, assignment]
         app.register_blueprint(_routes(state))
         app.cli.add_command(commands.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
         text.add_to(app.jinja_env)
+        if app.jinja_env.loader is not None:
+            app.jinja_env.loader = OwnSyntaxLoader(app.jinja_env.loader)
+        app.error_handler_spec[None][None].setdefault(Problem, answer)
         if state.reads_cookies and not settings.cookie_secure and not app.debug and not app.testing:
             log.warning(
                 "CORBADO_SESSION_COOKIE_SECURE is False: cookies travel in the clear; fine for development only"
@@ -162,8 +168,8 @@ class CorbadoSession:
     def csrf_exempt(self, view: ViewT) -> ViewT:
         """Spare a view the origin check, because it verifies an identity provider's answer for itself.
 
-        :param view: the view.
-        :returns: the view, so that this works as a decorator.
+        :param view: the view, the class of one or a method of that, or a blueprint with all its views.
+        :returns: what was given, so that this works as a decorator.
         """
         marked: ViewT = exempt_from_origin_check(view)
         return marked

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import has_request_context, request
+from flask import has_request_context
 
 from ..model.errors import SessionNotFound
 from ..model.outcome import Refreshed, SignedOut
@@ -17,7 +17,7 @@ from ..model.users import UserId, user_id_of
 from ..sessions.revocation import Revocation
 from .challenge import unauthenticated_problem
 from .guards import logout_user, writable_request_state
-from .origin import safe_next
+from .next_url import next_of_request
 from .problems import Unauthenticated
 from .request import bearer_token, check_origin, current_short, found_or_503, presented_tokens, refresh
 from .state import app_state, current_request_state
@@ -99,7 +99,7 @@ def expire_short(user_id: UserId, *, except_session_id: str | None = None) -> No
 
 def next_url(default: str = "/") -> str:
     """The ``next`` this request carries if it stays on this origin, else ``default``."""
-    return safe_next(request.values.get("next"), app_state().settings.cors_origins) or default
+    return next_of_request(app_state().settings) or default
 
 
 def _revocation() -> Revocation:

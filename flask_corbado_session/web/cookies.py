@@ -18,6 +18,7 @@ from werkzeug.http import dump_cookie
 from ..model.outcome import Outcome, Refreshed, SignedOut, Started
 from ..model.settings import Settings
 from ..sessions.parts import AppState
+from .client import is_script
 from .resume import forgetting_cookies
 from .state import RequestState, open_request_state
 
@@ -41,10 +42,17 @@ _CACHING = frozenset(
 )
 
 
-def wrap(application: Application, state: AppState) -> Application:
-    """The app, with its outcome written into the headers of each answer that asked for one."""
+def wrap(application: Application, state: AppState, at_first: Callable[[], None] = lambda: None) -> Application:
+    """The app, with its outcome written into the headers of each answer that asked for one.
+
+    ``at_first`` is called before the first request: by then the app is complete.
+    """
+    pending = [at_first]
 
     def corbado_session(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        for work in tuple(pending):
+            work()  # perhaps twice, for two first requests at once
+            pending.clear()
         request_state = open_request_state(environ, state)
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
@@ -131,14 +139,25 @@ def _cookie(settings: Settings, name: str, value: str, age: timedelta | None) ->
 
 
 def _warn_plain_http(state: AppState, environ: dict[str, Any]) -> None:
-    """A browser drops a Secure cookie that came over http without a word; we say it, once."""
+    """A Secure cookie that came over http is dropped without a word, by scripts on loopback too; we say it, once."""
     name = environ.get("HTTP_HOST", environ.get("SERVER_NAME", ""))
     host = name if name.endswith("]") else name.rpartition(":")[0] or name
     loopback = host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "[::1]"
-    if environ.get("wsgi.url_scheme") != "http" or loopback or "http" in state.logged_once:
+    about = _OF_SCRIPTS if loopback else _OF_BROWSERS
+    if environ.get("wsgi.url_scheme") != "http" or about in state.logged_once:
         return
-    state.logged_once.add("http")
-    log.warning(
-        "Secure cookies were set over plain http, and browsers will drop them: serve https; behind a proxy that does, "
-        "add werkzeug's ProxyFix; for development over http set CORBADO_SESSION_COOKIE_SECURE = False"
-    )
+    if loopback and not is_script(environ):
+        return
+    state.logged_once.add(about)
+    log.warning("Secure cookies were set over plain http, and %s", about)
+
+
+_OF_BROWSERS = (
+    "browsers will drop them: serve https; behind a proxy that does, add werkzeug's ProxyFix; for development over "
+    "http set CORBADO_SESSION_COOKIE_SECURE = False"
+)
+_OF_SCRIPTS = (
+    "the client is no browser: browsers send them back to this host, but python-requests, curl and most others do not, "
+    "so that it will seem signed out. For scripts over http set CORBADO_SESSION_COOKIE_SECURE = False in development, "
+    "or let them send the short session as a bearer token"
+)
