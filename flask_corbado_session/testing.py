@@ -66,7 +66,8 @@ def signed_in(
     cookies = "; ".join(f"{name}={cookie.value}" for name in _names(app) if (cookie := client.get_cookie(name)))
     environ = {"HTTP_COOKIE": cookies} if cookies else None
     with app.test_request_context(headers=headers, environ_overrides=environ) as context, _at_age(app, age):
-        login_user(user, remember, claims=claims, amr=amr)
+        if not login_user(user, remember, claims=claims, amr=amr):
+            raise ValueError("this user's is_active is false, so they can't be signed in")
         for _, header in set_cookies(current_request_state(), context.request.environ):
             _keep(client, header)
     if age >= _state(app).settings.short_lifetime:
