@@ -75,7 +75,8 @@ def signed_in(
     environ = {"wsgi.url_scheme": "https", **({"HTTP_COOKIE": cookies} if cookies else {})}
     request = app.test_request_context(base_url=base_url, headers=headers, environ_overrides=environ)
     with request as context, _at_age(app, age):
-        login_user(user, remember, claims=claims, amr=amr)
+        if not login_user(user, remember, claims=claims, amr=amr):
+            raise ValueError("this user's is_active is false, so they can't be signed in")
         for _, header in set_cookies(current_request_state(), context.request.environ):
             _keep(client, header)
     if age >= _state(app).settings.short_lifetime:

@@ -125,8 +125,9 @@ def _acts_on(user_id: UserId | AnyUser | None) -> str | None:
 
 
 def _revoke(revoke: Callable[[], list[str]]) -> None:
+    current_id = _current_id()  # before it is ended: whoever asks first afterwards finds nobody
     ended = found_or_503(revoke)
-    if ended and _current_id() in ended:  # revoking the current session is signing out
+    if current_id in ended:  # revoking the current session is signing out
         current_request_state().outcome = SignedOut(clears_cookies=bearer_token() is None)
 
 

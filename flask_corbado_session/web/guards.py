@@ -119,14 +119,15 @@ def login_user(
     if not (force or is_id or is_active(user)):
         return False
     sign_in, before = request_state.app_state.with_database().sign_in, request_state.outcome
-    presented, superseding = presented_tokens(request_state), None
-    if isinstance(
-        before, Started
-    ):  # the second sign-in of this request: the browser never gets the first one's cookies
-        presented, superseding = presented._replace(device=[before.device_token]), before.short.session_id
     try:
         request_state.outcome = sign_in.start(
-            user_id, presented, persistent=bool(remember), claims=claims or {}, amr=amr, superseding=superseding
+            user_id,
+            presented_tokens(request_state),
+            persistent=bool(remember),
+            claims=claims or {},
+            amr=amr,
+            # the second sign-in of this request: no browser will have the cookies of the first one
+            superseding=before.short.session_id if isinstance(before, Started) else None,
         )
     except StoreUnavailable as error:
         request_state.outcome = request_state.outcome or Anonymous()

@@ -159,7 +159,9 @@ def presented_tokens(request_state: RequestState) -> PresentedTokens:
     """What the request's cookies hold, and where it came from."""
     settings, cookies = request_state.app_state.settings, request.cookies
     long = cookies.getlist(settings.long_cookie)
-    device = cookies.getlist(settings.device_cookie)
+    outcome, device = request_state.outcome, cookies.getlist(settings.device_cookie)
+    if isinstance(outcome, Started):  # a sign-in in this very request, whose cookies the browser is yet to get
+        device = [outcome.device_token]
     user_agent = request.environ.get("HTTP_USER_AGENT")
     may_refresh = bool(long) and not request_state.response_started and request.method != "OPTIONS" and not _is_static()
     short = cookies.getlist(settings.short_cookie)

@@ -301,6 +301,16 @@ def test_a_bearer_that_ends_its_user_touches_no_cookie_either(site: Site) -> Non
     assert alice.get("/protected").status_code == 200
 
 
+def test_ending_all_of_ones_own_sessions_is_signing_out_though_nothing_was_asked_before(site: Site) -> None:
+    @site.app.post("/all")
+    def end_all() -> str:
+        site.sessions.revoke_user("alice")
+        return str(bool(current_session))
+
+    answer = site.ask(site.signed_in(), "/all", "POST")
+    assert (answer.response.text, list(answer.cookies)) == ("False", [SHORT, LONG])
+
+
 def test_a_bearer_that_cannot_be_signed_out_is_told_to_try_again(site: Site) -> None:
     alice, bob = site.signed_in("alice"), site.signed_in("bob")
     look_up_ended(site.app)
