@@ -19,6 +19,7 @@ from .keys.ring import KeyFile
 from .model.clock import Clock
 from .model.errors import SettingsError
 from .model.settings import PREFIX, Settings
+from .sessions.connected import ConnectedSessions
 from .sessions.ending import Ending
 from .sessions.hooks import Hooks
 from .sessions.minting import Minter
@@ -66,6 +67,7 @@ def on_database(
         Revocation(settings, clock, sessions, devices, Cleanup(database), ended, sender),
         disown_links,
         ended_cache,
+        ConnectedSessions(clock, minter, long_tokens, rotation, ending, hooks),
     )
     return AppState(settings, clock, keys, secret_keys, short_sessions, hooks, parts, reads_cookies=True)
 

@@ -11,6 +11,7 @@ from ..model.clock import Clock
 from ..model.settings import Settings
 from ..verification.ended import EndedSessionCache
 from ..verification.short_sessions import ShortSessionAuthenticator
+from .connected import ConnectedSessions
 from .ending import Ending
 from .hooks import Hooks
 from .new_device import DisownLinks
@@ -30,6 +31,7 @@ class DatabaseParts:
     revocation: Revocation
     disown_links: DisownLinks
     ended_cache: EndedSessionCache
+    connected: ConnectedSessions
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from flask import current_app, has_request_context
 from ..model.errors import StoreUnavailable
 from ..model.outcome import Active, Anonymous, Ended, SignedOut
 from ..model.users import UserId, user_id_of
+from . import sockets
 from .challenge import unauthenticated_response
-from .problems import LogoutIncomplete
+from .problems import LogoutIncomplete, Unauthenticated
 from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
+from .sockets import is_connection
 from .state import NOT_LOADED, RequestState, current_request_state
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -46,10 +48,15 @@ def guard(respond: Callable[[], Any], view: Any = None) -> Any:
 
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            response = respond()
-            if response is not None:
-                return response
-            return current_app.ensure_sync(view)(*args, **kwargs) if is_async else view(*args, **kwargs)
+            try:
+                response = respond()
+                if response is not None:
+                    return response
+                return current_app.ensure_sync(view)(*args, **kwargs) if is_async else view(*args, **kwargs)
+            except Unauthenticated:
+                if not is_connection(current_request_state()):
+                    raise
+                return sockets.hang_up(args)
 
         return guarded
 
@@ -145,6 +152,6 @@ def _writable_request_state(caller: str) -> RequestState:
     if not has_request_context():
         raise RuntimeError(f"{caller} sets or clears cookies, so it needs a request: call it in a view")
     request_state = current_request_state()
-    if request_state.response_started:
+    if request_state.response_started or is_connection(request_state):
         raise RuntimeError(f"{caller} sets or clears cookies, and the response has begun to leave: call it earlier")
     return request_state

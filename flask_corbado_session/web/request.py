@@ -9,12 +9,13 @@ from typing import Any, TypeVar, cast
 from flask import current_app, request
 
 from ..model.errors import SessionNotFound, StoreUnavailable
-from ..model.outcome import Active, Anonymous, Outcome, Refreshed, Started
+from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started
 from ..model.records import ShortSession
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
 from .origin import SAFE_METHODS, is_foreign
 from .problems import CsrfRejected, SessionNotFoundProblem, Unavailable
+from .sockets import is_connection, is_socket
 from .state import EXTENSION, RequestState, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
@@ -28,7 +29,8 @@ def find_outcome(request_state: RequestState) -> Outcome:
     """The outcome of this request. Raises a 403 or 503 once; later calls, in an error page say, give Anonymous."""
     if request_state.outcome is None:
         request_state.outcome = Anonymous()
-        request_state.outcome = _find(request_state)
+        find = _find if request_state.handshake is None else find_again
+        request_state.outcome = find(request_state)
     return request_state.outcome
 
 
@@ -57,12 +59,42 @@ def _find(request_state: RequestState) -> Outcome:
     return refresh(request_state, presented_tokens(request_state)) if short is None else Active(short)
 
 
+def find_again(request_state: RequestState) -> Outcome:
+    """The outcome of a later context on an environ: who its handshake found, if that session serves now.
+
+    No query beside the ended set's, but for one when the short session has run out.
+    """
+    first, state = cast(RequestState, request_state.handshake), request_state.app_state
+    short = first.identity or short_of(first.outcome)
+    if short is None:
+        if first.outcome is not None:
+            return Anonymous() if isinstance(first.outcome, SignedOut) else first.outcome
+        outcome = _find(request_state)
+        first.identity = short_of(outcome)
+        return outcome
+    holds = state.short_sessions.holds_still(short)
+    if holds:
+        return Active(short)
+    if holds is False:
+        return Ended(short.session_id or "", "revoked")
+    if state.parts is None or bearer_token() is not None:
+        return Anonymous() if bearer_token() is None else Anonymous("expired", "it has expired")
+    try:
+        outcome = state.parts.connected.renew(short)
+    except StoreUnavailable as error:
+        raise unavailable(error) from error
+    first.identity = short_of(outcome) or short
+    return outcome
+
+
 def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
     """The outcome of the long tokens; a database that does not answer becomes the 503."""
     parts = request_state.app_state.parts
     if parts is None or not presented.may_refresh:
         return Anonymous()
     try:
+        if is_connection(request_state):
+            return parts.connected.find(presented)
         return parts.refresh.refresh(presented)
     except StoreUnavailable as error:
         raise unavailable(error) from error
@@ -98,7 +130,8 @@ def presented_tokens(request_state: RequestState) -> PresentedTokens:
     long = cookies.getlist(settings.long_cookie)
     device = cookies.getlist(settings.device_cookie)
     user_agent = request.environ.get("HTTP_USER_AGENT")
-    may_refresh = bool(long) and not request_state.response_started and request.method != "OPTIONS" and not _is_static()
+    is_late = request_state.response_started and not is_connection(request_state)
+    may_refresh = bool(long) and not is_late and request.method != "OPTIONS" and not _is_static()
     short = cookies.getlist(settings.short_cookie)
     return PresentedTokens(short, long, device, request.remote_addr, user_agent, may_refresh)
 
@@ -111,6 +144,8 @@ def _is_static() -> bool:
 def check_origin(state: AppState) -> None:
     """Reject an unsafe request of a foreign page, before anything is read."""
     method = request.method
+    if method in SAFE_METHODS and is_socket(request.environ):
+        method = "CONNECT"  # as good as a POST: no browser keeps a page of another origin from opening a socket
     if method in SAFE_METHODS or bearer_token() is not None:
         return
     headers, trusted = request.headers, state.settings.trusted_origins
