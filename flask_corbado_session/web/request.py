@@ -144,7 +144,7 @@ def _is_static() -> bool:
 def check_origin(state: AppState) -> None:
     """Reject an unsafe request of a foreign page, before anything is read."""
     method = request.method
-    if method in SAFE_METHODS and is_socket(request.environ):
+    if method in SAFE_METHODS and is_socket():
         method = "CONNECT"  # as good as a POST: no browser keeps a page of another origin from opening a socket
     if method in SAFE_METHODS or bearer_token() is not None:
         return

@@ -22,14 +22,16 @@ def is_websocket(environ: Mapping[str, Any]) -> bool:
     return bool(environ.get("HTTP_UPGRADE", "").lower() == "websocket")
 
 
-def is_socket(environ: Mapping[str, Any]) -> bool:
-    """Whether this is the handshake of a WebSocket or of a Flask-SocketIO connection, which may begin with polling."""
-    return "flask.app" in environ or is_websocket(environ)
+def is_socket() -> bool:
+    """Whether this is the handshake of a WebSocket, or an event of Flask-SocketIO, which may come by polling."""
+    environ = request.environ
+    # Flask-SocketIO puts the app into every environ, and the client's id on the request of an event
+    return is_websocket(environ) or ("flask.app" in environ and hasattr(request, "sid"))
 
 
 def is_connection(request_state: RequestState) -> bool:
     """Whether no answer can carry a cookie: the handshake of a socket, or a context that came after the first one."""
-    return request_state.handshake is not None or is_socket(request_state.environ)
+    return request_state.handshake is not None or is_socket()
 
 
 def hang_up(args: tuple[Any, ...]) -> bool | None:
