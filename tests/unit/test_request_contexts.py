@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -64,6 +64,10 @@ def ids() -> tuple[str | None, str | None]:
     return current_session.user_id, current_user.id
 
 
+def serve() -> str:
+    return "served"
+
+
 # ---- later contexts on one environ, as Flask-SocketIO makes them
 
 
@@ -82,7 +86,7 @@ def test_a_later_context_is_refused_once_the_session_has_ended(
     site: SiteWithUsers, protect: Callable[[Any], Any]
 ) -> None:
     client = site.signed_in()
-    environ, view = site.environ(client), protect(lambda: "served")
+    environ, view = site.environ(client), protect(serve)
     for _ in range(2):
         with site.app.request_context(environ):
             assert view() == "served"
@@ -95,14 +99,15 @@ def test_a_later_context_is_refused_once_the_session_has_ended(
 
 def test_recheck_reads_the_row_in_a_later_context_too(site: SiteWithUsers) -> None:
     """What another server revoked this instant is known by the row alone."""
-    environ, view = site.environ(site.signed_in()), login_required(recheck=True)(lambda: "served")
+    environ = site.environ(site.signed_in())
+    view, plain = login_required(recheck=True)(serve), login_required(serve)
     with site.app.request_context(environ):
         assert view() == "served"
     with site.second_server().app_context() as context:
         rows_of(context.app).revocation.revoke(site.ids()[0], None)
     site.look_up_ended()
     with site.app.request_context(environ):
-        assert login_required(lambda: "served")() == "served"
+        assert plain() == "served"
     with site.app.request_context(environ):
         assert view() is None
 
@@ -240,7 +245,7 @@ def test_a_request_within_a_request_leaves_the_outer_one_its_user(site: SiteWith
 
 
 @pytest.fixture
-def mounted(site: SiteWithUsers, tmp_path: Any) -> Iterator[Flask]:
+def mounted(site: SiteWithUsers, tmp_path: Any) -> Flask:
     """Another app with sessions of its own, under other cookies, mounted in the site's at /inner."""
     inner, _, _ = make_app(
         f"sqlite:///{tmp_path / 'inner.sqlite'}",
@@ -248,8 +253,8 @@ def mounted(site: SiteWithUsers, tmp_path: Any) -> Iterator[Flask]:
         CORBADO_SESSION_LONG_COOKIE="inner_long",
         CORBADO_SESSION_ISSUER="inner",
     )
-    site.app.wsgi_app = DispatcherMiddleware(site.app.wsgi_app, {"/inner": inner.wsgi_app})  # type: ignore[method-assign, assignment]
-    yield inner
+    site.app.wsgi_app = DispatcherMiddleware(site.app.wsgi_app, {"/inner": inner.wsgi_app})  # type: ignore[method-assign]
+    return inner
 
 
 def test_an_app_that_is_mounted_in_another_has_users_of_its_own(site: SiteWithUsers, mounted: Flask) -> None:
