@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar, cast
 
@@ -53,6 +54,7 @@ class GuardedStream(Generic[T]):
         if self._iterator is None:  # a response to HEAD is never iterated, and never closed
             self._iterator = iter(self._items)
             watcher.add(self._connection)
+            weakref.finalize(self, self._connection.forget).atexit = False  # for a server that does not close it
         if not self._connection.is_over():
             try:
                 item = next(self._iterator)

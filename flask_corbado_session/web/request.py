@@ -64,27 +64,35 @@ def find_again(request_state: RequestState) -> Outcome:
 
     No query beside the ended set's, but for one when the short session has run out.
     """
-    first, state = cast(RequestState, request_state.handshake), request_state.app_state
+    first = cast(RequestState, request_state.handshake)
+    if isinstance(first.outcome, SignedOut):
+        return Anonymous()
+    if isinstance(first.outcome, Ended):
+        return first.outcome
     short = first.identity or short_of(first.outcome)
-    if short is None:
-        if first.outcome is not None:
-            return Anonymous() if isinstance(first.outcome, SignedOut) else first.outcome
-        outcome = _find(request_state)
-        first.identity = short_of(outcome)
-        return outcome
+    # who was nobody is looked for again: the database may not have answered when the first context asked
+    outcome = _find(request_state) if short is None else _serves_now(request_state, short)
+    first.identity = short_of(outcome) or first.identity
+    if isinstance(outcome, Ended):
+        first.outcome = outcome
+    return outcome
+
+
+def _serves_now(request_state: RequestState, short: ShortSession) -> Outcome:
+    state, is_bearer = request_state.app_state, bearer_token() is not None
     holds = state.short_sessions.holds_still(short)
     if holds:
         return Active(short)
     if holds is False:
         return Ended(short.session_id or "", "revoked")
-    if state.parts is None or bearer_token() is not None:
-        return Anonymous() if bearer_token() is None else Anonymous("expired", "it has expired")
+    if is_bearer:
+        return Anonymous("expired", "it has expired")
+    if state.parts is None:
+        return Anonymous()
     try:
-        outcome = state.parts.connected.renew(short)
+        return state.parts.connected.renew(short)
     except StoreUnavailable as error:
         raise unavailable(error) from error
-    first.identity = short_of(outcome) or short
-    return outcome
 
 
 def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
