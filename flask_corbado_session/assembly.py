@@ -20,6 +20,7 @@ from .model.clock import Clock
 from .model.errors import SettingsError
 from .model.settings import DEFAULT_ISSUER, PREFIX, Settings
 from .sessions.ahead import RefreshAhead
+from .sessions.connected import ConnectedSessions
 from .sessions.ending import Ending
 from .sessions.hooks import Hooks
 from .sessions.minting import Minter
@@ -72,6 +73,7 @@ def on_database(
         Revocation(settings, clock, sessions, devices, Cleanup(database), ended, sender),
         disown_links,
         ended_cache,
+        ConnectedSessions(clock, minter, long_tokens, rotation, ending, hooks),
     )
     return AppState(settings, clock, keys, secret_keys, short_sessions, hooks, parts, reads_cookies=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Flask
@@ -21,15 +21,17 @@ from .model.settings import Settings
 from .model.users import UserId
 from .sessions.hooks import ClaimsLoader
 from .sessions.parts import AppState
-from .web import actions, cookies, text, views
+from .web import actions, cookies, live, text, views
 from .web.actions import ANY_USER, AnyUser
 from .web.current import current_session, current_user
 from .web.flask_wtf import spare_own_routes
 from .web.hooks import FlaskHooks
+from .web.live import GuardedStream
 from .web.own_templates import OwnSyntaxLoader
 from .web.problems import Problem, answer
 from .web.request import check_origin, exempt_from_origin_check
 from .web.state import EXTENSION, app_state
+from .web.watcher import LiveConnection
 
 if TYPE_CHECKING:
     from .operators.pages import Allow
@@ -44,6 +46,7 @@ HandlerT = TypeVar("HandlerT", bound=Callable[[], Any])
 FactoryT = TypeVar("FactoryT", bound=Callable[[], Any])
 NotifierT = TypeVar("NotifierT", bound=Callable[[Notice], object])
 LocatorT = TypeVar("LocatorT", bound=Callable[[str], "str | None"])
+T = TypeVar("T")
 ViewT = TypeVar("ViewT", bound="Callable[..., Any] | Blueprint")
 
 
@@ -278,6 +281,39 @@ class CorbadoSession:
         from .operators.pages import OperatorPages  # which few apps mount
 
         return OperatorPages(allow, display_names)
+
+    # ---- live connections
+
+    def end_on_revocation(self, close: Callable[[], object]) -> LiveConnection:
+        """End a connection that outlives this request, a socket, within about a second of its session's end.
+
+        ::
+
+            with sessions.end_on_revocation(ws.close):
+                while True:
+                    ws.send(next_price())
+
+        :param close: called once, in the app's context and in another thread, when the session was ended or has
+            expired. A WebSocket that is still open a second later is cut, where the server allows it.
+        :returns: a context manager that forgets the connection when it is left; without ``with``, call its
+            ``forget()`` once the connection has closed.
+        :raises Unauthenticated: when nobody is signed in.
+        """
+        return live.end_on_revocation(close)
+
+    def guard_stream(self, iterable: Iterable[T]) -> GuardedStream[T]:
+        """Stream a response (server-sent events, a download) until the session of this request ends.
+
+        ::
+
+            return Response(sessions.guard_stream(prices()), mimetype="text/event-stream")
+
+        :param iterable: what the response is made of. Let a source that waits for news wait no longer than a few
+            seconds and then yield a comment; a silent one can only be cut off, where the server allows it.
+        :returns: an iterator of the same items, which stops within about a second of the session's end.
+        :raises Unauthenticated: when nobody is signed in.
+        """
+        return live.guard_stream(iterable)
 
     # ---- the request
 

@@ -98,6 +98,18 @@ class Rotation:
             "idle": now + self._idle_lifetime,
         }
 
+    def look(self, token: Token, at: datetime) -> Accepted | Gone | None:
+        """What this authentic token would be given, without moving the row; None for a spent one. One statement."""
+        values = {"sid": token.session_id, "secret": token.secret_hash}
+        row = self._database.run(lambda connection: connection.execute(self._select, values).one_or_none())
+        return _classify(row, token, to_ms(at))
+
+    def look_up(self, session_id: str, at: datetime) -> Accepted | Gone:
+        """What a session holds, whatever its tokens. One statement."""
+        stmt = select(self._session).where(self._session.c.id == session_id)
+        row = self._database.run(lambda connection: connection.execute(stmt).one_or_none())
+        return _gone(row, to_ms(at)) or _accepted("hold", row)
+
     def advance(self, token: Token, context: Context, at: datetime) -> Accepted | None:
         """Move the row on if this authentic token allows; None, and no second statement, where it does not.
 
@@ -186,17 +198,23 @@ class Rotation:
 
 def _classify(row: Row[Any] | None, token: Token, now: int) -> Accepted | Gone | None:
     """What it means that the statement matched no row; None is a reuse."""
-    if row is None:
-        return Gone("missing")
-    state = state_of(row, now)
-    if state != "live":
-        return Gone(row.end_reason if state == "ended" else state, row.user_id)
+    gone = _gone(row, now)
+    if gone is not None or row is None:
+        return gone
     if row.generation == token.generation and row.token_hash == token.hash:
         return _accepted("reissue", row)
     is_child = row.generation == token.generation - 1 and row.token_hash == token.parent_hash
     if is_child or row.generation < token.generation - 1:
         return _accepted("hold", row)
     return None
+
+
+def _gone(row: Row[Any] | None, now: int) -> Gone | None:
+    """Why a session no longer serves, if it does not."""
+    if row is None:
+        return Gone("missing")
+    state = state_of(row, now)
+    return None if state == "live" else Gone(row.end_reason if state == "ended" else state, row.user_id)
 
 
 def _accepted(kind: RefreshKind, row: Any) -> Accepted:

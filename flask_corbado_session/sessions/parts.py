@@ -12,6 +12,7 @@ from ..model.settings import Settings
 from ..verification.ended import EndedSessionCache
 from ..verification.short_sessions import ShortSessionAuthenticator
 from .ahead import RefreshAhead
+from .connected import ConnectedSessions
 from .ending import Ending
 from .hooks import Hooks
 from .new_device import DisownLinks
@@ -32,6 +33,7 @@ class DatabaseParts:
     revocation: Revocation
     disown_links: DisownLinks
     ended_cache: EndedSessionCache
+    connected: ConnectedSessions
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from .client import is_htmx, is_navigation, is_turbo_frame, page_of_htmx
 from .next_url import next_for
 from .origin import is_same_host, safe_next
 from .problems import CHALLENGE, InvalidBearer, Unauthenticated
+from .sockets import is_connection
 from .state import RequestState, current_request_state
 from .text import text
 
@@ -26,7 +27,7 @@ def unauthenticated_response() -> Any:
     """The app's own response, the redirect to the sign-in page, or the 401 (raised)."""
     request_state = current_request_state()
     problem, settings = unauthenticated_problem(request_state), request_state.app_state.settings
-    if isinstance(problem, InvalidBearer):
+    if isinstance(problem, InvalidBearer) or is_connection(request_state):  # nothing is answered to a socket's event
         raise problem
     hooks = request_state.app_state.hooks
     # a handler that forgot its return must not let the view run

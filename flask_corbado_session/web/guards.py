@@ -16,11 +16,12 @@ from ..model.outcome import Active, Anonymous, Ended, SignedOut, Started
 from ..model.users import UserId, is_active, user_id_of
 from ..sessions.ending import Ending
 from ..sessions.presented import PresentedTokens
-from . import resume
+from . import resume, sockets
 from .challenge import unauthenticated_response
 from .kept_user import forget_user, keep_user
-from .problems import LogoutIncomplete
+from .problems import LogoutIncomplete, Unauthenticated
 from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
+from .sockets import is_connection
 from .state import RequestState, current_request_state
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -51,11 +52,16 @@ def guard(respond: Callable[[], Any], view: Any = None) -> Any:
 
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            # not ``if response``: an empty string is an answer too, and the view must not run for nobody
-            response = None if request.method == "OPTIONS" else respond()
-            if response is not None:
-                return response
-            return current_app.ensure_sync(view)(*args, **kwargs) if is_async else view(*args, **kwargs)
+            try:
+                # not ``if response``: an empty string is an answer too, and the view must not run for nobody
+                response = None if request.method == "OPTIONS" else respond()
+                if response is not None:
+                    return response
+                return current_app.ensure_sync(view)(*args, **kwargs) if is_async else view(*args, **kwargs)
+            except Unauthenticated:
+                if not is_connection(current_request_state()):
+                    raise
+                return sockets.hang_up(args)
 
         return guarded
 
@@ -187,6 +193,6 @@ def writable_request_state(caller: str) -> RequestState:
     if not has_request_context():
         raise RuntimeError(f"{caller} sets or clears cookies, so it needs a request: call it in a view")
     request_state = current_request_state()
-    if request_state.response_started:
+    if request_state.response_started or is_connection(request_state):
         raise RuntimeError(f"{caller} sets or clears cookies, and the response has begun to leave: call it earlier")
     return request_state

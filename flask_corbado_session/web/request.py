@@ -10,13 +10,14 @@ from typing import Any, TypeVar, cast
 from flask import current_app, has_request_context, request
 
 from ..model.errors import SessionNotFound, StoreUnavailable
-from ..model.outcome import Active, Anonymous, Outcome, Refreshed, Started
+from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started
 from ..model.records import ShortSession
 from ..sessions.hooks import UserLoaderFailed
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
 from .origin import SAFE_METHODS, is_foreign
 from .problems import CsrfRejected, SessionNotFoundProblem, Unavailable
+from .sockets import is_connection, is_socket
 from .state import EXTENSION, RequestState, app_state, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
@@ -29,13 +30,14 @@ SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "ref
 def find_outcome(request_state: RequestState) -> Outcome:
     """The outcome of this request. Raises a 403 or 503 once; later calls, in an error page say, give Anonymous."""
     if request_state.outcome is None:
-        if request_state.response_started:
+        if request_state.response_started and not is_connection(request_state):
             raise RuntimeError(
                 "the session was first asked for when the response had begun to leave (in a streamed body, or in a "
                 "teardown function): ask for current_session or current_user before you return the response"
             )
         request_state.outcome = Anonymous()
-        request_state.outcome = _find(request_state)
+        find = _find if request_state.handshake is None else find_again
+        request_state.outcome = find(request_state)
     return request_state.outcome
 
 
@@ -82,12 +84,50 @@ def _find_by_cookie(request_state: RequestState) -> Outcome:
     return Active(short)
 
 
+def find_again(request_state: RequestState) -> Outcome:
+    """The outcome of a later context on an environ: who its handshake found, if that session serves now.
+
+    No query beside the ended set's, but for one when the short session has run out.
+    """
+    first = cast(RequestState, request_state.handshake)
+    if isinstance(first.outcome, SignedOut):
+        return Anonymous()
+    if isinstance(first.outcome, Ended):
+        return first.outcome
+    short = first.identity or short_of(first.outcome)
+    # who was nobody is looked for again: the database may not have answered when the first context asked
+    outcome = _find(request_state) if short is None else _serves_now(request_state, short)
+    first.identity = short_of(outcome) or first.identity
+    if isinstance(outcome, Ended):
+        first.outcome = outcome
+    return outcome
+
+
+def _serves_now(request_state: RequestState, short: ShortSession) -> Outcome:
+    state, is_bearer = request_state.app_state, bearer_token() is not None
+    holds = state.short_sessions.holds_still(short)
+    if holds:
+        return Active(short)
+    if holds is False:
+        return Ended(short.session_id or "", "revoked")
+    if is_bearer:
+        return Anonymous("expired", "it has expired")
+    if state.parts is None:
+        return Anonymous()
+    try:
+        return state.parts.connected.renew(short)
+    except StoreUnavailable as error:
+        raise unavailable(error) from error
+
+
 def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
     """The outcome of the long tokens; a database that does not answer becomes the 503."""
     parts = request_state.app_state.parts
     if parts is None or not presented.may_refresh:
         return Anonymous()
     try:
+        if is_connection(request_state):
+            return parts.connected.find(presented)
         return parts.refresh.refresh(presented)
     except StoreUnavailable as error:
         raise unavailable(error) from error
@@ -163,7 +203,8 @@ def presented_tokens(request_state: RequestState) -> PresentedTokens:
     if isinstance(outcome, Started):  # a sign-in in this very request, whose cookies the browser is yet to get
         device = [outcome.device_token]
     user_agent = request.environ.get("HTTP_USER_AGENT")
-    may_refresh = bool(long) and not request_state.response_started and request.method != "OPTIONS" and not _is_static()
+    is_late = request_state.response_started and not is_connection(request_state)
+    may_refresh = bool(long) and not is_late and request.method != "OPTIONS" and not _is_static()
     short = cookies.getlist(settings.short_cookie)
     return PresentedTokens(short, long, device, request.remote_addr, user_agent, may_refresh)
 
@@ -176,6 +217,8 @@ def _is_static() -> bool:
 def check_origin(state: AppState) -> None:
     """Reject an unsafe request of a foreign page, before anything is read."""
     method = request.method
+    if method in SAFE_METHODS and is_socket():
+        method = "CONNECT"  # as good as a POST: no browser keeps a page of another origin from opening a socket
     if method in SAFE_METHODS or _has_valid_bearer(state):
         return
     headers, trusted = request.headers, state.settings.trusted_origins
