@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 from flask import current_app, g, request, session
 from flask.globals import request_ctx
@@ -15,12 +16,28 @@ from ..web.request import find_outcome, short_of
 from ..web.state import current_request_state
 from . import signals
 
-if TYPE_CHECKING:
-    from .manager import Manager
-
 log = logging.getLogger("flask_corbado_session")
 _KEPT = "flask_corbado_session.flask_login"
 _OF_SESSION = object()
+
+
+class Loaders(Protocol):
+    """What is asked of a manager."""
+
+    anonymous_user: Callable[[], Any]
+
+    @property
+    def reads_sessions(self) -> bool:
+        """Whether sessions name users."""
+
+    def check_loaders(self) -> None:
+        """Raise if no user could ever be loaded."""
+
+    def load_from_request(self, request: Any) -> Any:
+        """Whom the ``request_loader`` finds in a request, or None."""
+
+    def load_by_id(self, user_id: str) -> Any:
+        """Whom the app's loader finds by an id, or None."""
 
 
 class _Kept(NamedTuple):
@@ -30,7 +47,7 @@ class _Kept(NamedTuple):
     user: Any
 
 
-def find_user(manager: Manager) -> Any:
+def find_user(manager: Loaders) -> Any:
     """The user of this request; loaded when first asked for, and again after a sign-in or sign-out."""
     context = _context()
     request_state = current_request_state()
@@ -53,7 +70,7 @@ def _context() -> dict[str, Any]:
     return attributes
 
 
-def _load(manager: Manager) -> Any:
+def _load(manager: Loaders) -> Any:
     manager.check_loaders()
     if "_login_user" in g:
         raise RuntimeError(
@@ -79,7 +96,7 @@ def _user_of_session() -> Any:
     return session_user._get_current_object()
 
 
-def _take_over_written_login(manager: Manager) -> None:
+def _take_over_written_login(manager: Loaders) -> None:
     """A login that a test wrote into Flask's session becomes a session, once.
 
     In tests only: elsewhere an old cookie of Flask's session, or a copy of one, would sign in for ever.

@@ -87,7 +87,7 @@ class LoginManager(Manager):
         return self._user_callback
 
     @property
-    def reads_sessions(self) -> bool:  # type: ignore[override]
+    def reads_sessions(self) -> bool:
         """Whether there is a ``user_loader``; without one, sessions name no users."""
         return self._user_callback is not None or any(hooks.user_loader for hooks in self._hooks)
 

@@ -27,9 +27,6 @@ RequestLoaderT = TypeVar("RequestLoaderT", bound=Callable[[Any], Any])
 class Manager:
     """Flask-Login's settings, with its defaults, for an app that has a ``CorbadoSession``."""
 
-    reads_sessions = True
-    """Whether sessions have a loader; without one, they name no users."""
-
     def __init__(self) -> None:
         self.anonymous_user: Callable[[], Any] = AnonymousUserMixin
         self.login_view: str | None = None
@@ -104,6 +101,11 @@ class Manager:
         )
 
     # ---- who it is
+
+    @property
+    def reads_sessions(self) -> bool:
+        """Whether sessions name users."""
+        return True
 
     @property
     def current_user(self) -> Any:

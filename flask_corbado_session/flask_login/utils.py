@@ -16,7 +16,7 @@ from ..model.outcome import Refreshed, Started
 from ..web import guards, step_up
 from ..web.request import current_short, found_or_503
 from ..web.state import app_state, current_request_state
-from .config import EXEMPT_METHODS
+from .config import COOKIE_NAME, EXEMPT_METHODS
 from .differences import warn
 from .loading import keep_user
 from .manager import Manager
@@ -24,6 +24,7 @@ from .signals import user_logged_in, user_logged_out, user_login_confirmed
 from .urls import expand_login_view, login_url, make_next_param
 
 __all__ = [
+    "COOKIE_NAME",
     "EXEMPT_METHODS",
     "confirm_login",
     "current_user",
