@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import subprocess
 import sys
 from typing import Any
@@ -13,6 +14,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_corbado_session import CorbadoSession, CorbadoSessionError, flask_login
+from flask_corbado_session.flask_login import differences
 from tests.support.child import ROOT
 from tests.support.site import Site
 
@@ -137,3 +139,22 @@ def test_every_name_of_flask_login_is_there() -> None:
 def _is_of(value: Any, module: Any) -> bool:
     """Whether a module defines this itself, and has not imported it from elsewhere."""
     return getattr(value, "__module__", module.__name__) == module.__name__ and not isinstance(value, type(sys))
+
+
+def test_the_page_says_of_every_name_of_flask_login_what_it_does_here() -> None:
+    page = (ROOT / "docs" / "flask-login.md").read_text()
+    rows = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    names = {*real_flask_login.__all__, *flask_login.__all__, *differences.CONFIG, "EXEMPT_METHODS", "LOGIN_DISABLED"}
+    names |= {name for name in vars(real_flask_login.config) if name.isupper()}
+    manager = real_flask_login.LoginManager()
+    names |= {name for name in (*vars(manager), *vars(type(manager))) if not name.startswith("_")}
+    assert names - rows == set()
+
+
+def test_every_public_attribute_of_flask_logins_manager_is_there() -> None:
+    theirs, ours = real_flask_login.LoginManager(), flask_login.LoginManager()
+    names = {name for name in dir(theirs) if not name.startswith("_")}
+    assert {name for name in names if not hasattr(ours, name)} == set()
+    defaults = {name: value for name, value in vars(theirs).items() if isinstance(value, str)}
+    del defaults["session_protection"]
+    assert {name: getattr(ours, name) for name in defaults} == defaults
