@@ -63,13 +63,13 @@ class CorbadoSession:
         :param app: the app.
         :param db: the app's Flask-SQLAlchemy, if the constructor was given none.
         :raises SettingsError: names a ``CORBADO_SESSION_*`` setting, or a ``SECRET_KEY``, that can't be used.
-        :raises RuntimeError: when the app has a CorbadoSession already.
+        :raises ValueError: when the app has a CorbadoSession already.
         """
         check_places(app, db)
         if EXTENSION in app.extensions:
-            raise RuntimeError(
-                "this app has a CorbadoSession already: call init_app once for each app, and before "
-                "login_manager.init_app(app) where there is a LoginManager too"
+            raise ValueError(
+                'this app has a CorbadoSession already, in app.extensions["corbado_session"]: call init_app once for '
+                "each app, and before login_manager.init_app(app) where there is a LoginManager too"
             )
         db = db or self._db
         settings = Settings.from_config(app.config)

@@ -69,9 +69,9 @@ def test_an_app_in_the_place_of_the_database_is_an_error() -> None:
 
 
 def test_a_second_init_app_on_one_app_is_an_error(site: Site) -> None:
-    with pytest.raises(RuntimeError, match="has a CorbadoSession already"):
+    with pytest.raises(ValueError, match="has a CorbadoSession already"):
         site.sessions.init_app(site.app)
-    with pytest.raises(RuntimeError, match="has a CorbadoSession already"):
+    with pytest.raises(ValueError, match="has a CorbadoSession already"):
         CorbadoSession(site.db).init_app(site.app)
 
 
