@@ -38,8 +38,18 @@ def with_install(source: str) -> str:
     return INSTALL + source
 
 
-@pytest.mark.parametrize("move", [as_written, with_our_imports, with_install], ids=lambda move: move.__name__)
-@pytest.mark.parametrize("name", ["microblog", "staff_admin"])
+MOVES = {
+    "microblog": (as_written, with_our_imports, with_install),
+    "staff_admin": (as_written, with_our_imports, with_install),
+    "roles": (as_written, with_our_imports, with_install),
+    "accounts": (as_written, with_install),  # it is Flask-Security that imports flask_login
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "move"),
+    [pytest.param(name, move, id=f"{name}-{move.__name__}") for name, moves in MOVES.items() for move in moves],
+)
 def test_an_app_moves_by_its_imports_alone(name: str, move: object, tmp_path: Path) -> None:
     _copy(name, tmp_path)
     first = next(path for path in (tmp_path / name / "__init__.py", tmp_path / f"{name}.py") if path.exists())
