@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from ..model.clock import from_ms, to_ms
 from ..model.records import Context, Device, LongSession
@@ -58,6 +58,15 @@ class NewSession:
             "ip": self.context.ip,
             "user_agent": self.context.user_agent,
         }
+
+
+class CarriedOver(NamedTuple):
+    """What a session made at a step-up has from the one before it."""
+
+    persistent: bool = True
+    claims: Mapping[str, Any] = {}
+    """Those of the sign-in."""
+    lifetime: timedelta | None = None
 
 
 def long_session(row: Any, current_id: str | None = None, device_title: str = "") -> LongSession:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -17,6 +16,7 @@ from .manager import Manager
 from .utils import _user_context_processor, current_user
 from .wiring import Gate
 
+_GATE = "corbado_session.flask_login"
 LoaderT = TypeVar("LoaderT", bound=Callable[[str], Any])
 
 
@@ -39,7 +39,6 @@ class LoginManager(Manager):
         self._db = db
         self._user_callback: Callable[[str], Any] | None = None
         self._hooks: list[Hooks] = []
-        self._gates: WeakKeyDictionary[Flask, Gate] = WeakKeyDictionary()
         if app is not None:
             self.init_app(app, add_context_processor)
 
@@ -52,14 +51,15 @@ class LoginManager(Manager):
         """
         if not isinstance(app, Flask):
             raise TypeError(f"LoginManager.init_app takes the app, not a {type(app).__name__}")
-        if app in self._gates:
+        present = getattr(app, "login_manager", None)
+        if present is self:
             return
-        if isinstance(getattr(app, "login_manager", None), LoginManager):
+        if isinstance(present, LoginManager):
             raise RuntimeError("this app has a LoginManager already: use current_app.login_manager")
         app.login_manager = self  # type: ignore[attr-defined]
         if add_context_processor:
             app.context_processor(_user_context_processor)
-        self._gates[app] = Gate(app, self.sessions, self._db, lambda hooks: self._connect(app, hooks))
+        app.extensions[_GATE] = Gate(app, self.sessions, self._db, lambda hooks: self._connect(app, hooks))
 
     def setup_app(self, app: Flask, add_context_processor: bool = True) -> None:
         """Flask-Login's deprecated name of ``init_app``.
@@ -108,11 +108,12 @@ class LoginManager(Manager):
         :raises RuntimeError: when it has no database.
         :raises SettingsError: for a setting or a ``SECRET_KEY`` that can't be used.
         """
-        self._gates[app].open()
+        app.extensions[_GATE].open()
 
     def _connect(self, app: Flask, hooks: Hooks) -> None:
         """Have the sessions ask this manager's loader and answer as it does."""
-        self._hooks.append(hooks)
+        if not any(known is hooks for known in self._hooks):
+            self._hooks.append(hooks)
         hooks.user_loader = self._user_callback or hooks.user_loader
         hooks.unauthorized_handler = hooks.unauthorized_handler or self._answer_for_routes
         app.jinja_env.globals["current_user"] = current_user

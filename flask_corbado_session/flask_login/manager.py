@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
@@ -14,6 +15,7 @@ from ..web.problems import InsufficientAuthentication
 from ..web.request import find_outcome
 from ..web.state import current_request_state
 from ..web.step_up import RECENT
+from ..web.stray import StrayFlaskLogin
 from . import config, signals
 from .differences import PROTECTION, warn
 from .loading import find_user, keep_user
@@ -132,9 +134,17 @@ class Manager:
         keep_user(self.anonymous_user() if user is None else user)
 
     def _load_user(self) -> None:
-        """Flask-Login's inner function, which extensions call."""
+        """Flask-Login's inner function, which extensions call, and Flask-Login itself where an import was forgotten."""
+        theirs = sys.modules.get("flask_login")
+        if theirs is not None and theirs.__name__ != __package__:
+            raise StrayFlaskLogin
         self.check_loaders()
         find_user(self)
+
+    @property
+    def _session_identifier_generator(self) -> NoReturn:
+        """What Flask-Login itself asks for at a sign-in."""
+        raise StrayFlaskLogin
 
     # ---- what it answers
 

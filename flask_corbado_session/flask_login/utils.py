@@ -45,7 +45,17 @@ __all__ = [
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 _SESSION_KEYS = ("_user_id", "_fresh", "_id")
 
-current_user: Any = LocalProxy(lambda: _get_user())
+
+class _Proxy(LocalProxy[Any]):
+    """LocalProxy takes a RuntimeError in ``if current_user:`` for False, "the tables are missing" say."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return bool(self._get_current_object())
+
+
+current_user: Any = _Proxy(lambda: _get_user())
 """Who is signed in, or who ``LoginManager.anonymous_user`` makes; None outside a request."""
 
 
@@ -107,6 +117,7 @@ def logout_user() -> bool:
     for key in _SESSION_KEYS:
         session.pop(key, None)
     guards.logout_user()
+    keep_user(user)  # whom the receivers still see
     user_logged_out.send(_app(), user=user)
     keep_user(manager.anonymous_user())
     return True
@@ -140,7 +151,7 @@ def login_remembered() -> bool:
         return outcome.persistent
     session_id, sign_in = short.session_id, app_state().with_database().sign_in
     carried_over = found_or_503(lambda: sign_in.carried_over(session_id))
-    return carried_over is not None and carried_over[0]
+    return carried_over is not None and carried_over.persistent
 
 
 # ---- decorators

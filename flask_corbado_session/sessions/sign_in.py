@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..database.devices import DeviceStore
-from ..database.rows import NewSession
+from ..database.rows import CarriedOver, NewSession
 from ..database.sessions import SessionStore
 from ..model import signals
 from ..model.clock import Clock
@@ -124,8 +124,8 @@ class SignIn:
         self._send_started(new, device)
         return Started(short, short_token, self._long_tokens.dump(token), device.token, persistent, expires_at)
 
-    def carried_over(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
-        """What a step-up carries over to the new session: whether it is persistent, and the claims of its sign-in."""
+    def carried_over(self, session_id: str) -> CarriedOver | None:
+        """What a step-up carries over to the new session: whether it is persistent, its claims, how long it lasts."""
         return self._sessions.carried_over(session_id)
 
     def _device(self, user_id: str, values: Iterable[str], user_agent: str | None, at: datetime) -> _DeviceSignedInOn:

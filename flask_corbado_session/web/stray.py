@@ -57,9 +57,9 @@ class StrayFlaskLogin(CorbadoSessionError):
 
     def __init__(self) -> None:
         super().__init__(
-            "this app signs in with CorbadoSession, and something imports flask_login, which knows nobody here: import "
-            "from flask_corbado_session, or from flask_corbado_session.flask_login; for an extension that imports "
-            "flask_login, call flask_corbado_session.flask_login.install() in the app's first line"
+            "the sessions of this app are those of CorbadoSession, and something uses flask_login, which knows nobody: "
+            "import from flask_corbado_session.flask_login (or from flask_corbado_session); for an extension that "
+            "imports flask_login, call flask_corbado_session.flask_login.install() in the app's first line"
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -84,6 +86,15 @@ def test_a_duration_ends_the_session_early(site: LoginApp) -> None:
     expire_short(browser)
     assert browser.get("/").text == "Hi alice"
     clock.move(hours=2)
+    expire_short(browser)
+    assert browser.get("/").text == "Hi stranger"
+
+
+def test_confirming_a_login_does_not_make_it_last_longer(site: LoginApp) -> None:
+    clock = move_clock(site.app)
+    browser = site.browser("alice", remember=1, hours=7)
+    assert browser.get("/confirm").text == "True"
+    clock.move(hours=8)
     expire_short(browser)
     assert browser.get("/").text == "Hi stranger"
 
@@ -197,6 +208,14 @@ def test_a_loader_that_is_missing_is_named(sqlite_url: str) -> None:
     LoginManager(app)
     with app.test_request_context(), pytest.raises(RuntimeError, match="Missing user_loader or request_loader"):
         current_user.is_authenticated  # noqa: B018
+
+
+def test_what_is_missing_is_said_by_a_mere_if_too(sqlite_url: str) -> None:
+    app = bare_app(sqlite_url)
+    SQLAlchemy(app)
+    LoginManager(app)
+    with app.test_request_context(), pytest.raises(RuntimeError, match="Missing user_loader"):
+        bool(current_user)
 
 
 def test_users_set_in_g_are_not_taken_for_signed_in(site: LoginApp) -> None:
@@ -372,6 +391,20 @@ def test_sign_in_and_sign_out_are_signalled_with_the_user(site: LoginApp) -> Non
     assert signed_in == signed_out == [{"user": alice}]
 
 
+def test_whoever_hears_of_a_sign_out_still_sees_the_user(site: LoginApp) -> None:
+    seen: list[Any] = []
+
+    def look(app: Flask, user: Any) -> None:
+        seen.append(current_user._get_current_object())
+
+    with site.app.test_request_context(), flask_login.user_logged_out.connected_to(look):
+        alice = site.user("alice")
+        login_user(alice)
+        logout_user()
+        assert seen == [alice]
+        assert current_user.is_anonymous
+
+
 def test_a_user_brought_back_by_the_long_cookie_is_signalled(site: LoginApp) -> None:
     browser = site.browser("alice")
     with heard(flask_login.user_loaded_from_cookie) as loaded:
@@ -505,6 +538,18 @@ def test_one_manager_serves_several_apps(tmp_path: Any) -> None:
             db.create_all()
             login_user(SimpleNamespace(is_active=True, get_id=lambda name=name: name))
             assert current_session.user_id == name
+
+
+def test_an_app_that_is_gone_is_forgotten(sqlite_url: str) -> None:
+    """A manager of a module serves every app that a test run makes."""
+    manager = LoginManager()
+    app = bare_app(sqlite_url)
+    SQLAlchemy(app)
+    manager.init_app(app)
+    gone = weakref.ref(app)
+    del app
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_second_manager_on_one_app_is_an_error(site: LoginApp) -> None:

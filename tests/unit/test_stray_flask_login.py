@@ -6,6 +6,7 @@ import copy
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import flask_login as real_flask_login
@@ -16,6 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_corbado_session import CorbadoSession, CorbadoSessionError, flask_login
 from flask_corbado_session.flask_login import differences
 from tests.support.child import ROOT
+from tests.support.flask_login_app import make_login_app
 from tests.support.site import Site
 
 
@@ -83,6 +85,21 @@ def test_flask_login_itself_fails_with_the_line_to_write(site: Site) -> None:
             lambda: bool(real_flask_login.current_user),
             lambda: real_flask_login.login_required(lambda: "in")(),
             lambda: real_flask_login.logout_user(),
+        ):
+            with pytest.raises(CorbadoSessionError, match=r"flask_login.install\(\)"):
+                use()
+
+
+def test_a_forgotten_import_fails_beside_our_login_manager(sqlite_url: str) -> None:
+    """In one file of many: it failed with an AttributeError about ``_login_user``, or wrote a login nobody reads."""
+    app = make_login_app(sqlite_url).app
+    with app.test_request_context():
+        for use in (
+            lambda: bool(real_flask_login.current_user),
+            lambda: real_flask_login.login_required(lambda: "in")(),
+            lambda: real_flask_login.login_user(SimpleNamespace(is_active=True, get_id=lambda: "1")),
+            lambda: real_flask_login.logout_user(),
+            lambda: real_flask_login.confirm_login(),
         ):
             with pytest.raises(CorbadoSessionError, match=r"flask_login.install\(\)"):
                 use()
