@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
+from ..cli import commands
 from ..extension import CorbadoSession
 from ..sessions.hooks import Hooks
 from ..web.problems import is_navigation
@@ -57,6 +58,7 @@ class LoginManager(Manager):
         if isinstance(present, LoginManager):
             raise RuntimeError("this app has a LoginManager already: use current_app.login_manager")
         app.login_manager = self  # type: ignore[attr-defined]
+        app.cli.add_command(commands.group)
         if add_context_processor:
             app.context_processor(_user_context_processor)
         app.extensions[_GATE] = Gate(app, self.sessions, self._db, lambda hooks: self._connect(app, hooks))
@@ -115,6 +117,7 @@ class LoginManager(Manager):
         if not any(known is hooks for known in self._hooks):
             self._hooks.append(hooks)
         hooks.user_loader = self._user_callback or hooks.user_loader
+        _set_if_none(hooks, "anonymous_user", lambda: self.anonymous_user())
         hooks.unauthorized_handler = hooks.unauthorized_handler or self._answer_for_routes
         app.jinja_env.globals["current_user"] = current_user
 
@@ -122,3 +125,8 @@ class LoginManager(Manager):
         """The answer of the sessions' own pages when nobody is signed in: that of the app's pages, to a browser."""
         has_answer = self.unauthorized_callback is not None or self.login_view_here() is not None
         return self.unauthorized() if has_answer and is_navigation() else None
+
+
+def _set_if_none(hooks: Hooks, name: str, hook: Callable[..., Any]) -> None:
+    if getattr(hooks, name, hook) is None:
+        setattr(hooks, name, hook)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+from flask import Flask, appcontext_pushed
 from flask_sqlalchemy import SQLAlchemy
 
 from ..database.tables import tables_in
@@ -26,16 +26,23 @@ _FLASK_SQLALCHEMY = "sqlalchemy"
 
 
 class _WatchedExtensions(dict[str, Any]):
-    """``app.extensions``, which tells when Flask-SQLAlchemy enters itself."""
+    """``app.extensions``: it tells when Flask-SQLAlchemy enters itself, and opens the gate for who needs the sessions."""
 
-    def __init__(self, extensions: dict[str, Any], found: Callable[[SQLAlchemy], None]) -> None:
+    def __init__(self, extensions: dict[str, Any], gate: Gate) -> None:
         super().__init__(extensions)
-        self._found = found
+        self._gate = gate
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
         if name == _FLASK_SQLALCHEMY:
-            self._found(value)
+            self._gate.found(value)
+
+    def __missing__(self, name: str) -> Any:
+        if name == EXTENSION:
+            self._gate.open()
+        if name in self:
+            return self[name]
+        raise KeyError(name)
 
 
 class Gate:
@@ -49,22 +56,26 @@ class Gate:
         self._db: SQLAlchemy | None = db or app.extensions.get(_FLASK_SQLALCHEMY)
         self._when_open = when_open
         self._lock = threading.RLock()
-        self._is_open = False
+        self._is_open = self._is_opening = False
         self._inner: Callable[..., Iterable[bytes]] = app.wsgi_app
         app.wsgi_app = self  # type: ignore[method-assign]
-        if self._db is None and EXTENSION not in app.extensions:
-            app.extensions = _WatchedExtensions(app.extensions, self._found)
         self.open_if_ready()
+        if not self._is_open:
+            app.extensions = _WatchedExtensions(app.extensions, self)
+            appcontext_pushed.connect(self._when_pushed, app)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve a request; the first one opens the gate, if nothing did before."""
         self.open_if_ready()  # else whoever asks for a user is told what is missing; a public page needs nothing
         return self._inner(environ, start_response)
 
-    def _found(self, db: SQLAlchemy) -> None:
+    def _when_pushed(self, app: Flask) -> None:
+        self.open_if_ready()  # for a command, say
+
+    def found(self, db: SQLAlchemy) -> None:
+        """Take the database that is being set up; it has no engine yet, so the gate opens later."""
         self._db = self._db or db
         tables_in(self._db.metadata)
-        self.open_if_ready()
 
     def open_if_ready(self) -> None:
         """Open it, unless something is missing that the app may still set."""
@@ -84,11 +95,15 @@ class Gate:
         Raises RuntimeError without a Flask-SQLAlchemy, and SettingsError for settings or keys that can't be used.
         """
         with self._lock:
-            if self._is_open:
+            if self._is_open or self._is_opening:
                 return
-            if EXTENSION not in self._app.extensions:
-                self._init_sessions()
-            self._is_open = True
+            self._is_opening = True
+            try:
+                if EXTENSION not in self._app.extensions:
+                    self._init_sessions()
+                self._is_open = True
+            finally:
+                self._is_opening = False
             warn_of_config(self._app.config)
             self._when_open(self._app.extensions[EXTENSION].hooks)
 

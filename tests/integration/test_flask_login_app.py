@@ -506,6 +506,26 @@ def test_the_tables_are_known_in_time_for_create_all_in_any_order(sqlite_url: st
     assert browser.get("/who").text == "7"
 
 
+def test_commands_and_routes_are_there_in_any_order(sqlite_url: str) -> None:
+    app, manager, db = bare_app(sqlite_url), LoginManager(), SQLAlchemy()
+    manager.init_app(app)
+    db.init_app(app)
+    made = app.test_cli_runner().invoke(args=["corbado-session", "init-db"])
+    assert made.exit_code == 0, made.output
+    assert "corbado_session.devices" in app.view_functions
+
+
+def test_the_sessions_own_names_work_in_any_order(sqlite_url: str) -> None:
+    app, manager, db = bare_app(sqlite_url), LoginManager(), SQLAlchemy()
+    manager.init_app(app)
+    with app.app_context():
+        db.init_app(app)
+        db.create_all()
+        with app.test_request_context():
+            assert not current_session
+            assert manager.sessions.devices("alice") == []
+
+
 def test_an_app_without_a_database_is_told_what_to_write(sqlite_url: str) -> None:
     app = bare_app(sqlite_url, TESTING=True)
     manager = LoginManager(app)
