@@ -26,7 +26,7 @@ _FLASK_SQLALCHEMY = "sqlalchemy"
 
 
 class _WatchedExtensions(dict[str, Any]):
-    """``app.extensions``: it tells when Flask-SQLAlchemy enters itself, and opens the gate for who needs the sessions."""
+    """``app.extensions``: tells when Flask-SQLAlchemy enters itself, and opens the gate for who needs the sessions."""
 
     def __init__(self, extensions: dict[str, Any], gate: Gate) -> None:
         super().__init__(extensions)
