@@ -19,7 +19,11 @@ def risky_settings() -> list[str]:
     state = app_state()
     risks = list(_cookie_risks(state.settings)) + list(key_risks())
     if state.parts is not None:
-        risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings))
+        risks = (
+            list(_secret_risks(state.secret_keys))
+            + risks
+            + list(_view_risks(state.settings, state.hooks.unauthorized_handler is not None))
+        )
     if current_app.debug:
         risks.append("the app runs in debug mode: never do that where others can reach the app")
     return risks
@@ -47,10 +51,10 @@ def _cookie_risks(settings: Settings) -> Iterator[str]:
             yield f"CORBADO_SESSION_{name} names {', '.join(plain)}: anyone on the network can act as it; use https"
 
 
-def _view_risks(settings: Settings) -> Iterator[str]:
+def _view_risks(settings: Settings, has_handler: bool) -> Iterator[str]:
     if settings.reauth_view is None:
         yield "CORBADO_SESSION_REAUTH_VIEW is not set: sessions can be revoked without a recent sign-in"
-    if settings.login_view is None:
+    if settings.login_view is None and not has_handler:
         yield "CORBADO_SESSION_LOGIN_VIEW is not set: signed-out users get a plain 401, no sign-in page"
     if settings.idle_timeout is None:
         yield "CORBADO_SESSION_IDLE_TIMEOUT is None: a forgotten session stays valid until its absolute expiry"

@@ -470,6 +470,13 @@ def test_a_test_may_patch_who_it_is(site: LoginApp) -> None:
         assert site.browser().get("/").text == "Hi alice"
 
 
+def test_a_test_may_ask_who_it_was_after_the_answer(site: LoginApp) -> None:
+    """``with client:`` keeps the request, also of a page that asked for nobody."""
+    with site.browser("alice") as browser:
+        browser.get("/static-page")
+        assert current_user.name == "alice"
+
+
 # ---- how the manager finds its database
 
 
@@ -513,6 +520,11 @@ def test_commands_and_routes_are_there_in_any_order(sqlite_url: str) -> None:
     made = app.test_cli_runner().invoke(args=["corbado-session", "init-db"])
     assert made.exit_code == 0, made.output
     assert "corbado_session.devices" in app.view_functions
+
+
+def test_check_does_not_ask_for_a_login_view_that_the_manager_has(site: LoginApp) -> None:
+    checked = site.app.test_cli_runner().invoke(args=["corbado-session", "check"])
+    assert "CORBADO_SESSION_LOGIN_VIEW" not in checked.output
 
 
 def test_the_sessions_own_names_work_in_any_order(sqlite_url: str) -> None:
