@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -31,6 +31,7 @@ from .web.own_templates import OwnSyntaxLoader
 from .web.problems import Problem, answer
 from .web.request import check_origin, exempt_from_origin_check
 from .web.state import EXTENSION, app_state
+from .web.stray import check_places, refuse_name, watch_for_flask_login
 from .web.watcher import LiveConnection
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class CorbadoSession:
     """
 
     def __init__(self, db: SQLAlchemy | None = None) -> None:
+        check_places(None, db)
         self._db = db
         self._hooks = FlaskHooks()
         if db is not None:
@@ -68,7 +70,14 @@ class CorbadoSession:
         :param app: the app.
         :param db: the app's Flask-SQLAlchemy, if the constructor was given none.
         :raises SettingsError: names a ``CORBADO_SESSION_*`` setting, or a ``SECRET_KEY``, that can't be used.
+        :raises ValueError: when the app has a CorbadoSession already.
         """
+        check_places(app, db)
+        if EXTENSION in app.extensions:
+            raise ValueError(
+                'this app has a CorbadoSession already, in app.extensions["corbado_session"]: call init_app once for '
+                "each app, and before login_manager.init_app(app) where there is a LoginManager too"
+            )
         db = db or self._db
         settings = Settings.from_config(app.config)
         if db is None:
@@ -76,6 +85,7 @@ class CorbadoSession:
         else:
             state = self._on_database(app, db, settings)
         app.extensions[EXTENSION] = state
+        watch_for_flask_login(app)
         app.wsgi_app = cookies.wrap(app.wsgi_app, state, lambda: spare_own_routes(app))  # type: ignore[method-assign, assignment]
         app.register_blueprint(_routes(state))
         app.cli.add_command(commands.group)
@@ -88,6 +98,16 @@ class CorbadoSession:
             log.warning(
                 "CORBADO_SESSION_COOKIE_SECURE is False: cookies travel in the clear; fine for development only"
             )
+
+    if not TYPE_CHECKING:  # a type checker finds these without
+
+        def __setattr__(self, name: str, value: object) -> None:
+            refuse_name(name)
+            super().__setattr__(name, value)
+
+        def __getattr__(self, name: str) -> NoReturn:
+            refuse_name(name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _on_database(self, app: Flask, db: SQLAlchemy, settings: Settings) -> AppState:
         clock = Clock()

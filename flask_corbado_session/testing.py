@@ -55,6 +55,7 @@ def signed_in(
     claims: Mapping[str, Any] | None = None,
     amr: Iterable[str] = (),
     remember: bool = True,
+    fresh: bool = True,
     age: timedelta = timedelta(0),
     user_agent: str | None = None,
     client: FlaskClient | None = None,
@@ -63,8 +64,9 @@ def signed_in(
     """A test client with the cookies of a session started for ``user`` (a user, or an id) ``age`` ago.
 
     With an ``age`` beyond the short lifetime the short cookie is gone, as it would be from a browser: the first request
-    is refreshed. Given a ``client``, that one signs in, with what it has. The cookies are those of ``base_url``'s host,
-    else of ``SERVER_NAME``, for an app that serves several; the client's requests name that host too.
+    is refreshed. With ``fresh=False`` step-up asks at once. Given a ``client``, that one signs in, with what it has.
+    The cookies are those of ``base_url``'s host, else of ``SERVER_NAME``, for an app that serves several; the client's
+    requests name that host too.
     """
     client = client or app.test_client()
     headers = {"User-Agent": user_agent} if user_agent else None
@@ -75,7 +77,7 @@ def signed_in(
     environ = {"wsgi.url_scheme": "https", **({"HTTP_COOKIE": cookies} if cookies else {})}
     request = app.test_request_context(base_url=base_url, headers=headers, environ_overrides=environ)
     with request as context, _at_age(app, age):
-        if not login_user(user, remember, claims=claims, amr=amr):
+        if not login_user(user, remember, claims=claims, amr=amr, fresh=fresh):
             raise ValueError("this user's is_active is false, so they can't be signed in")
         for _, header in set_cookies(current_request_state(), context.request.environ):
             _keep(client, header)

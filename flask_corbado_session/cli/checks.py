@@ -20,7 +20,8 @@ def risky_settings() -> list[str]:
     state = app_state()
     risks = list(_cookie_risks(state.settings)) + list(key_risks())
     if state.parts is not None:
-        risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings))
+        has_handler = state.hooks.unauthorized_handler is not None
+        risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings, has_handler))
         risks += _namesake_risks(state.settings, state.parts.database)
     if current_app.debug:
         risks.append("the app runs in debug mode: never do that where others can reach the app")
@@ -58,10 +59,10 @@ def _namesake_risks(settings: Settings, database: Database) -> Iterator[str]:
         )
 
 
-def _view_risks(settings: Settings) -> Iterator[str]:
+def _view_risks(settings: Settings, has_handler: bool) -> Iterator[str]:
     if settings.reauth_view is None:
         yield "CORBADO_SESSION_REAUTH_VIEW is not set: sessions can be revoked without a recent sign-in"
-    if settings.login_view is None:
+    if settings.login_view is None and not has_handler:
         yield "CORBADO_SESSION_LOGIN_VIEW is not set: signed-out users get a plain 401, no sign-in page"
     if settings.idle_timeout is None:
         yield "CORBADO_SESSION_IDLE_TIMEOUT is None: a forgotten session stays valid until its absolute expiry"

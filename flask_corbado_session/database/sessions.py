@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, insert, select, true, union_all, update
@@ -17,7 +17,7 @@ from ..model.errors import ConstraintViolated, StoreUnavailable
 from ..model.records import Changes, EndReason, LongSession, device_label
 from .conditions import is_live
 from .engine import Database
-from .rows import NewSession, long_session
+from .rows import CarriedOver, NewSession, long_session
 
 
 class SessionStore:
@@ -149,11 +149,15 @@ class SessionStore:
             [(row.id, row.at) for row in rows if row.is_ended], [(row.id, row.at) for row in rows if not row.is_ended]
         )
 
-    def carried_over(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
-        """What a step-up carries over to the new session: whether it is persistent, and the claims of its sign-in."""
-        stmt = select(self._session.c.persistent, self._session.c.claims).where(self._session.c.id == session_id)
+    def carried_over(self, session_id: str) -> CarriedOver | None:
+        """What a step-up carries over to the new session."""
+        c = self._session.c
+        stmt = select(c.persistent, c.claims, c.created_at, c.expires_at).where(c.id == session_id)
         row = self._database.run(lambda connection: connection.execute(stmt).one_or_none())
-        return None if row is None else (bool(row.persistent), json.loads(row.claims))
+        if row is None:
+            return None
+        lifetime = timedelta(milliseconds=row.expires_at - row.created_at)
+        return CarriedOver(bool(row.persistent), json.loads(row.claims), lifetime)
 
     def session(self, session_id: str) -> LongSession | None:
         """One session, live or ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar, overload
 from uuid import UUID
@@ -101,6 +102,8 @@ def login_user(
     *,
     claims: Mapping[str, Any] | None = None,
     amr: Iterable[str] = (),
+    lifetime: timedelta | None = None,
+    fresh: bool = True,
     force: bool = False,
 ) -> bool:
     """Sign a user in: a new long session in this browser. The one it presented is ended as ``superseded``.
@@ -109,6 +112,8 @@ def login_user(
     :param remember: False gives cookies that end with the browser's own session.
     :param claims: JSON that stays with the session and stands in each of its short sessions.
     :param amr: how the user proved who they are (RFC 8176), such as ``["pwd", "otp"]``; stays with the session.
+    :param lifetime: how long the session lasts at most; ``CORBADO_SESSION_LONG_LIFETIME`` is the limit.
+    :param fresh: False for a user who has not proved just now who they are, such as a remembered one: step-up asks.
     :param force: sign in a user whose ``is_active`` is false, too; a loader that returns them ends the session at the
         next touch or refresh.
     :returns: True; False for a user whose ``is_active`` is false: nothing was written then. An id alone is not asked.
@@ -119,6 +124,8 @@ def login_user(
     while isinstance(user, LocalProxy):
         user = user._get_current_object()
     user_id = user_id_of(user)
+    if lifetime is not None and lifetime <= timedelta(0):
+        raise ValueError("lifetime must be longer than nothing")
     request_state = writable_request_state("login_user()")
     check_origin(request_state.app_state)
     is_id = isinstance(user, (str, int, UUID))
@@ -134,6 +141,8 @@ def login_user(
             amr=amr,
             # the second sign-in of this request: no browser will have the cookies of the first one
             superseding=before.short.session_id if isinstance(before, Started) else None,
+            lifetime=lifetime,
+            fresh=fresh,
         )
     except StoreUnavailable as error:
         request_state.outcome = request_state.outcome or Anonymous()

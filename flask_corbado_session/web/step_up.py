@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from werkzeug.wrappers import Response
 
+from ..database.rows import CarriedOver
 from ..model.errors import StoreUnavailable
 from ..model.records import ShortSession
 from . import resume
@@ -95,12 +96,13 @@ def confirm_login(*, amr: Iterable[str] = ()) -> bool:
         abort_unauthenticated()
     sign_in = request_state.app_state.with_database().sign_in
     try:
-        persistent, claims = sign_in.carried_over(short.session_id) or (True, {})
+        before = sign_in.carried_over(short.session_id) or CarriedOver()
         request_state.outcome = sign_in.start(
             short.user_id,
             presented_tokens(request_state),
-            persistent=persistent,
-            claims=claims,
+            persistent=before.persistent,
+            claims=before.claims,
+            lifetime=before.lifetime,
             amr=amr,
             superseding=short.session_id,
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,6 +23,22 @@ def environment(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> None:
     """What the examples read from the environment."""
     monkeypatch.setenv("FLASK_SECRET_KEY", "docs: 5f0c7f6f3d0b4f1f9a55d3f2")
     monkeypatch.setenv("FLASK_SQLALCHEMY_DATABASE_URI", sqlite_url)
+
+
+@pytest.fixture(autouse=True)
+def _flask_login_as_before() -> Iterator[None]:
+    """An example may install our names in the place of flask_login, which other tests want as it is."""
+    before = _flask_login_modules()
+    for name in before:
+        del sys.modules[name]
+    yield
+    for name in _flask_login_modules():
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+def _flask_login_modules() -> dict[str, ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "flask_login"}
 
 
 def run(path: Path) -> dict[str, Any]:

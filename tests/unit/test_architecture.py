@@ -30,6 +30,7 @@ ROOMS = {
     "assembly": SESSIONS_AND_BELOW,
     "testing": f"{WEB_AND_BELOW} assembly extension",
     "extension": f"{WEB_AND_BELOW} assembly operators cli",
+    "flask_login": f"{WEB_AND_BELOW} cli extension testing",
     "__init__": f"{WEB_AND_BELOW} extension",
 }
 """What each room may import, beside its own files: docs/architecture.md, which is compared with this."""
