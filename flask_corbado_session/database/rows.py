@@ -29,6 +29,7 @@ class NewSession:
     amr: Sequence[str]
     context: Context
     created_at: datetime
+    auth_time: datetime
     idle_expires_at: datetime
     expires_at: datetime
 
@@ -51,7 +52,7 @@ class NewSession:
             "expires_at": to_ms(self.expires_at),
             "persistent": self.persistent,
             "claims": json.dumps(dict(self.claims)),
-            "auth_time": created_at,
+            "auth_time": to_ms(self.auth_time),
             "amr": " ".join(self.amr),
             "ip": self.context.ip,
             "user_agent": self.context.user_agent,

@@ -134,6 +134,8 @@ def logout_user() -> bool:
     presented = presented_tokens(request_state)
     request_state.outcome, request_state.user = SignedOut(), NOT_LOADED
     try:
+        for old_logins in request_state.app_state.old_logins:
+            old_logins.sign_out()
         parts.ending.sign_out(presented, short.session_id if short else None)
     except StoreUnavailable as error:
         unavailable(error)

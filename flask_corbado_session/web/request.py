@@ -28,7 +28,7 @@ def find_outcome(request_state: RequestState) -> Outcome:
     """The outcome of this request. Raises a 403 or 503 once; later calls, in an error page say, give Anonymous."""
     if request_state.outcome is None:
         request_state.outcome = Anonymous()
-        request_state.outcome = _find(request_state)
+        request_state.outcome = _moved(request_state, _find(request_state))
     return request_state.outcome
 
 
@@ -55,6 +55,14 @@ def _find(request_state: RequestState) -> Outcome:
     check_origin(state)
     short = state.short_sessions.first_valid(tokens)
     return refresh(request_state, presented_tokens(request_state)) if short is None else Active(short)
+
+
+def _moved(request_state: RequestState, outcome: Outcome) -> Outcome:
+    """The outcome, or that of an old login which becomes a session where none came (``migration``)."""
+    if not request_state.app_state.old_logins or outcome != Anonymous() or not _may_write(request_state):
+        return outcome
+    moved = (old_logins.move() for old_logins in request_state.app_state.old_logins)
+    return next((found for found in moved if found is not None), outcome)
 
 
 def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
@@ -98,9 +106,14 @@ def presented_tokens(request_state: RequestState) -> PresentedTokens:
     long = cookies.getlist(settings.long_cookie)
     device = cookies.getlist(settings.device_cookie)
     user_agent = request.environ.get("HTTP_USER_AGENT")
-    may_refresh = bool(long) and not request_state.response_started and request.method != "OPTIONS" and not _is_static()
+    may_refresh = bool(long) and _may_write(request_state)
     short = cookies.getlist(settings.short_cookie)
     return PresentedTokens(short, long, device, request.remote_addr, user_agent, may_refresh)
+
+
+def _may_write(request_state: RequestState) -> bool:
+    """Whether this request may be given new tokens."""
+    return not request_state.response_started and request.method != "OPTIONS" and not _is_static()
 
 
 def _is_static() -> bool:

@@ -18,7 +18,7 @@ NOT_LOADED = object()
 class RequestState:
     """One request and its response. Kept in the environ and not in ``g``, which can outlive a request."""
 
-    __slots__ = ("app_state", "environ", "is_protected", "outcome", "response_started", "user")
+    __slots__ = ("app_state", "environ", "is_protected", "old_cookies", "outcome", "response_started", "user")
 
     def __init__(self, app_state: AppState, environ: dict[str, Any]) -> None:
         self.app_state = app_state
@@ -26,6 +26,8 @@ class RequestState:
         self.outcome: Outcome | None = None
         """None until someone asks."""
         self.user: Any = NOT_LOADED
+        self.old_cookies: list[str] = []
+        """Set-Cookie headers that take away an old login which was moved, signed out or refused."""
         self.is_protected = False
         """Whether ``login_required`` let this request through."""
         self.response_started = False
