@@ -29,9 +29,10 @@ class NewSession:
     amr: Sequence[str]
     context: Context
     created_at: datetime
-    auth_time: datetime
     idle_expires_at: datetime
     expires_at: datetime
+    auth_time: datetime | None = None
+    """When it started, unless it says otherwise."""
 
     def as_row(self) -> dict[str, Any]:
         """The columns of its row (PROTOCOL.md, "Row")."""
@@ -52,7 +53,7 @@ class NewSession:
             "expires_at": to_ms(self.expires_at),
             "persistent": self.persistent,
             "claims": json.dumps(dict(self.claims)),
-            "auth_time": to_ms(self.auth_time),
+            "auth_time": created_at if self.auth_time is None else to_ms(self.auth_time),
             "amr": " ".join(self.amr),
             "ip": self.context.ip,
             "user_agent": self.context.user_agent,
