@@ -31,8 +31,6 @@ class NewSession:
     created_at: datetime
     idle_expires_at: datetime
     expires_at: datetime
-    auth_time: datetime | None = None
-    """When it started, unless it says otherwise."""
 
     def as_row(self) -> dict[str, Any]:
         """The columns of its row (PROTOCOL.md, "Row")."""
@@ -53,7 +51,7 @@ class NewSession:
             "expires_at": to_ms(self.expires_at),
             "persistent": self.persistent,
             "claims": json.dumps(dict(self.claims)),
-            "auth_time": created_at if self.auth_time is None else to_ms(self.auth_time),
+            "auth_time": created_at,
             "amr": " ".join(self.amr),
             "ip": self.context.ip,
             "user_agent": self.context.user_agent,

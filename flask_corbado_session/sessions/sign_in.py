@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..database.devices import DeviceStore
@@ -27,9 +27,6 @@ from .presented import PresentedTokens
 from .user_agent import describe
 
 log = logging.getLogger("flask_corbado_session")
-
-UNKNOWN_AUTH_TIME = datetime.fromtimestamp(0, UTC)
-"""Of a login that another extension made: so long ago that no step-up takes it for a recent one."""
 
 
 class _DeviceSignedInOn(NamedTuple):
@@ -78,23 +75,21 @@ class SignIn:
         claims: Mapping[str, Any],
         amr: Iterable[str],
         superseding: str | None = None,
-        moved: bool = False,
     ) -> Started:
         """A new long session under a new id; what was presented is ended as ``superseded``.
 
         Raises ValueError for claims or an amr that do not fit in a token, and what the claims loader raises, before
-        anything is written. With ``moved``, the login was made elsewhere, nobody knows when: no sign-in counts as
-        recent, and nobody is told of a new device.
+        anything is written.
         """
         checked_claims, methods = check_claims(claims), check_amr(amr)
         at, session_id = self._clock.now(), new_id()
-        expires_at, auth_time = at + self._settings.long_lifetime, UNKNOWN_AUTH_TIME if moved else at
+        expires_at = at + self._settings.long_lifetime
         short, short_token = self._minter.mint(
             user_id,
             session_id,
             at,
             long_expires_at=expires_at,
-            auth_time=auth_time,
+            auth_time=at,
             amr=methods,
             claims={**checked_claims, **check_claims(self._hooks.claims(user_id))},
         )
@@ -112,14 +107,13 @@ class SignIn:
             amr=methods,
             context=context,
             created_at=at,
-            auth_time=auth_time,
             idle_expires_at=at + self._settings.idle_lifetime,
             expires_at=expires_at,
         )
         superseded = self._sessions.add(new, self._ending.presented_session_ids(presented, superseding))
         self._ending.record(superseded, None, "superseded")
         self._enforce_session_limit(user_id, at)
-        self._send_started(new, device, notify=not moved)
+        self._send_started(new, device)
         return Started(short, short_token, self._long_tokens.dump(token), device.token, persistent, expires_at)
 
     def carried_over(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
@@ -144,7 +138,7 @@ class SignIn:
             return
         self._ending.record(surplus, user_id, "limit")
 
-    def _send_started(self, new: NewSession, device: _DeviceSignedInOn, *, notify: bool) -> None:
+    def _send_started(self, new: NewSession, device: _DeviceSignedInOn) -> None:
         user_id, session_id, context = new.user_id, new.session_id, new.context
         facts: dict[str, Any] = {
             "user_id": user_id,
@@ -155,7 +149,6 @@ class SignIn:
         signals.session_started.send(self._sender, **facts)
         if device.description is not None:
             signals.device_added.send(self._sender, **facts)
-        if device.description is not None and notify:
             label = device.description.label
             notice = Notice("new_device", user_id, session_id, context, device_id=device.id, device_label=label)
             self._hooks.notify(notice, self._disown_links.create(device.id, device.cookie_hash))
