@@ -52,6 +52,7 @@ def signed_in(
     claims: Mapping[str, Any] | None = None,
     amr: Iterable[str] = (),
     remember: bool = True,
+    fresh: bool = True,
     age: timedelta = timedelta(0),
     user_agent: str | None = None,
     client: FlaskClient | None = None,
@@ -59,14 +60,14 @@ def signed_in(
     """A test client with the cookies of a session started for ``user`` (a user, or an id) ``age`` ago.
 
     With an ``age`` beyond the short lifetime the short cookie is gone, as it would be from a browser: the first request
-    is refreshed. Given a ``client``, that one signs in, with what it has.
+    is refreshed. ``fresh=False`` is a session for which step-up asks at once. Given a ``client``, that one signs in, with what it has.
     """
     client = client or app.test_client()
     headers = {"User-Agent": user_agent} if user_agent else None
     cookies = "; ".join(f"{name}={cookie.value}" for name in _names(app) if (cookie := client.get_cookie(name)))
     environ = {"HTTP_COOKIE": cookies} if cookies else None
     with app.test_request_context(headers=headers, environ_overrides=environ) as context, _at_age(app, age):
-        login_user(user, remember, claims=claims, amr=amr)
+        login_user(user, remember, claims=claims, amr=amr, fresh=fresh)
         for _, header in set_cookies(current_request_state(), context.request.environ):
             _keep(client, header)
     if age >= _state(app).settings.short_lifetime:

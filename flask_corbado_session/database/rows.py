@@ -31,6 +31,8 @@ class NewSession:
     created_at: datetime
     idle_expires_at: datetime
     expires_at: datetime
+    auth_time: datetime | None = None
+    """When the user proved who they are; when the session was made, by default."""
 
     def as_row(self) -> dict[str, Any]:
         """The columns of its row (PROTOCOL.md, "Row")."""
@@ -51,7 +53,7 @@ class NewSession:
             "expires_at": to_ms(self.expires_at),
             "persistent": self.persistent,
             "claims": json.dumps(dict(self.claims)),
-            "auth_time": created_at,
+            "auth_time": to_ms(self.auth_time or self.created_at),
             "amr": " ".join(self.amr),
             "ip": self.context.ip,
             "user_agent": self.context.user_agent,

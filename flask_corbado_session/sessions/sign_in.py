@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..database.devices import DeviceStore
@@ -27,6 +27,9 @@ from .presented import PresentedTokens
 from .user_agent import describe
 
 log = logging.getLogger("flask_corbado_session")
+
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+"""The ``auth_time`` of a sign-in at which nobody proved who they are: whatever asks for a recent one asks again."""
 
 
 class _DeviceSignedInOn(NamedTuple):
@@ -75,21 +78,25 @@ class SignIn:
         claims: Mapping[str, Any],
         amr: Iterable[str],
         superseding: str | None = None,
+        lifetime: timedelta | None = None,
+        fresh: bool = True,
     ) -> Started:
         """A new long session under a new id; what was presented is ended as ``superseded``.
 
+        ``lifetime`` makes it shorter than ``LONG_LIFETIME``; ``fresh=False`` says that nobody proved anything just now.
         Raises ValueError for claims or an amr that do not fit in a token, and what the claims loader raises, before
         anything is written.
         """
         checked_claims, methods = check_claims(claims), check_amr(amr)
         at, session_id = self._clock.now(), new_id()
-        expires_at = at + self._settings.long_lifetime
+        expires_at = at + min(lifetime or self._settings.long_lifetime, self._settings.long_lifetime)
+        auth_time = at if fresh else LONG_AGO
         short, short_token = self._minter.mint(
             user_id,
             session_id,
             at,
             long_expires_at=expires_at,
-            auth_time=at,
+            auth_time=auth_time,
             amr=methods,
             claims={**checked_claims, **check_claims(self._hooks.claims(user_id))},
         )
@@ -107,7 +114,8 @@ class SignIn:
             amr=methods,
             context=context,
             created_at=at,
-            idle_expires_at=at + self._settings.idle_lifetime,
+            auth_time=auth_time,
+            idle_expires_at=min(at + self._settings.idle_lifetime, expires_at),
             expires_at=expires_at,
         )
         superseded = self._sessions.add(new, self._ending.presented_session_ids(presented, superseding))

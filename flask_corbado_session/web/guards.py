@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar, overload
 from uuid import UUID
@@ -86,7 +87,13 @@ def _login_response_rechecked() -> Any:
 
 
 def login_user(
-    user: UserId | object, remember: bool = True, *, claims: Mapping[str, Any] | None = None, amr: Iterable[str] = ()
+    user: UserId | object,
+    remember: bool = True,
+    *,
+    claims: Mapping[str, Any] | None = None,
+    amr: Iterable[str] = (),
+    lifetime: timedelta | None = None,
+    fresh: bool = True,
 ) -> bool:
     """Sign a user in: a new long session in this browser. The one it presented is ended as ``superseded``.
 
@@ -94,18 +101,28 @@ def login_user(
     :param remember: False gives cookies that end with the browser's own session.
     :param claims: JSON that stays with the session and stands in each of its short sessions.
     :param amr: how the user proved who they are (RFC 8176), such as ``["pwd", "otp"]``; stays with the session.
+    :param lifetime: how long the session lasts at most; ``CORBADO_SESSION_LONG_LIFETIME`` is the limit.
+    :param fresh: False for a user who has not proved just now who they are, such as a remembered one: step-up asks.
     :returns: True, as Flask-Login does.
     :raises ValueError: names the claim that does not fit in a cookie, or is reserved; nothing was written.
     :raises TypeError: for a user without an id.
     :raises RuntimeError: outside a request, or once the response has begun to leave.
     """
     user_id = user_id_of(user)
+    if lifetime is not None and lifetime <= timedelta(0):
+        raise ValueError("lifetime must be longer than nothing")
     request_state = _writable_request_state("login_user()")
     check_origin(request_state.app_state)
     sign_in = request_state.app_state.with_database().sign_in
     try:
         request_state.outcome = sign_in.start(
-            user_id, presented_tokens(request_state), persistent=bool(remember), claims=claims or {}, amr=amr
+            user_id,
+            presented_tokens(request_state),
+            persistent=bool(remember),
+            claims=claims or {},
+            amr=amr,
+            lifetime=lifetime,
+            fresh=fresh,
         )
     except StoreUnavailable as error:
         request_state.outcome = request_state.outcome or Anonymous()
