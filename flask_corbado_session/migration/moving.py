@@ -14,16 +14,18 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from flask import Flask, has_request_context
+from werkzeug.exceptions import HTTPException
 
 from ..database.old_logins import OldLoginStore
 from ..model import signals
-from ..model.errors import NotOnThisApp, StoreUnavailable
+from ..model.errors import CorbadoSessionError, NotOnThisApp, StoreUnavailable
 from ..model.outcome import Outcome, Started
 from ..model.users import user_id_of
 from ..sessions.parts import AppState
+from ..sessions.presented import PresentedTokens
 from ..web.hooks import load_user
 from ..web.request import check_origin, presented_tokens, unavailable
-from ..web.state import EXTENSION, NOT_LOADED, RequestState, current_request_state
+from ..web.state import EXTENSION, current_request_state
 from .source import OldLogin, Source
 
 log = logging.getLogger("flask_corbado_session")
@@ -59,9 +61,14 @@ class Moving:
             return None
         check_origin(self._state)
         try:
-            return self._start(login, current_request_state())
+            return self._start(login, presented_tokens(current_request_state()))
         except StoreUnavailable as error:
             raise unavailable(error) from error
+        except (CorbadoSessionError, HTTPException):
+            raise
+        except Exception:  # a function of the app's: a public page that shows a name is not to fail for this
+            log.exception("an old login could not be moved, so its user is not signed in")
+            return None
 
     def sign_out(self) -> None:
         """Take the old login of this request away, and let no copy of it be moved any more."""
@@ -82,22 +89,14 @@ class Moving:
         persistent = any(login.persistent for login in found if login.user_id == found[0].user_id)
         return replace(found[0], persistent=persistent)
 
-    def _start(self, login: OldLogin, request_state: RequestState) -> Started | None:
+    def _start(self, login: OldLogin, presented: PresentedTokens) -> Started | None:
         user_id = self._user_id(login)
-        if user_id is None or not self._may_sign_in(user_id) or self._is_refused(user_id, login):
+        if user_id is None or self._is_refused(user_id, login) or not self._may_sign_in(user_id):
             self._take_away()
-            request_state.user = NOT_LOADED
             return None
-        presented = presented_tokens(request_state)
-        try:
-            started = self._sign_in.start(
-                user_id, presented, persistent=login.persistent, claims={}, amr=(), moved=True
-            )
-        except (StoreUnavailable, RuntimeError):
-            raise
-        except Exception:  # the claims loader's: a public page that shows a name is not to fail for this
-            log.exception("an old login could not be moved; its user is not signed in")
-            return None
+        started = self._sign_in.start(
+            user_id, presented, persistent=login.persistent, claims={}, amr=(), fresh=False, notify=False
+        )
         if self._is_refused(user_id, login):  # they were signed out meanwhile, by somebody who did not see this session
             self._ending.sign_out(presented, started.short.session_id)
             self._take_away()

@@ -363,16 +363,18 @@ def test_ids_that_changed_are_found_by_the_app(before: Before, sqlite_url: str) 
 # ---- when something fails
 
 
-def test_a_claims_loader_that_fails_leaves_the_old_login_for_later(
-    before: Before, sqlite_url: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("which", ["claims_loader", "user_loader"])
+def test_a_loader_that_fails_leaves_the_old_login_for_later(
+    before: Before, sqlite_url: str, caplog: pytest.LogCaptureFixture, which: str
 ) -> None:
     after, broken = moving_site(sqlite_url), [True]
 
-    @after.sessions.claims_loader
-    def claims(user_id: str) -> dict[str, Any]:
+    def load(user_id: str) -> Any:
         if broken:
             raise LookupError("no such role")
-        return {}
+        return {} if which == "claims_loader" else User(user_id)
+
+    getattr(after.sessions, which)(load)
 
     browser = moved(before.browser(remember=True), after.app)
     with caplog.at_level(logging.ERROR):
