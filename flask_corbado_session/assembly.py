@@ -19,6 +19,7 @@ from .keys.ring import KeyFile
 from .model.clock import Clock
 from .model.errors import SettingsError
 from .model.settings import PREFIX, Settings
+from .sessions.ahead import RefreshAhead
 from .sessions.ending import Ending
 from .sessions.hooks import Hooks
 from .sessions.minting import Minter
@@ -56,12 +57,17 @@ def on_database(
     disown_links = DisownLinks(secret_keys, clock, devices, ended, sender)
     ending = Ending(clock, long_tokens, short_sessions, sessions, ended_cache, sender)
     device_tokens = DeviceTokenSigner(secret_keys)
+    sign_in = SignIn(
+        settings, clock, minter, long_tokens, device_tokens, sessions, devices, ending, disown_links, hooks, sender
+    )
+    refresh = Refresh(
+        settings, clock, minter, long_tokens, short_sessions, rotation, ended_cache, ending, hooks, sender
+    )
     parts = DatabaseParts(
         database,
-        SignIn(
-            settings, clock, minter, long_tokens, device_tokens, sessions, devices, ending, disown_links, hooks, sender
-        ),
-        Refresh(settings, clock, minter, long_tokens, short_sessions, rotation, ended_cache, ending, hooks, sender),
+        sign_in,
+        refresh,
+        RefreshAhead(settings, clock, refresh),
         ending,
         Revocation(settings, clock, sessions, devices, Cleanup(database), ended, sender),
         disown_links,

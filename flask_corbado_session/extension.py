@@ -248,7 +248,7 @@ class CorbadoSession:
             operators = sessions.operator_blueprint(allow=lambda user: user.is_admin)
             app.register_blueprint(operators, url_prefix="/operator")
 
-        :param allow: asked at each request, of ``current_user``; whoever it is false of gets the app's 404.
+        :param allow: called at each request with ``current_user``; a user for whom it is false gets the app's 404.
         :param display_names: called with the user ids on a page; returns what these people are called. Without it
             they are shown by their ids.
         """

@@ -62,6 +62,13 @@ def count(value: Any) -> int:
     return value
 
 
+def fraction(value: Any) -> float:
+    """A part of a whole, neither none of it nor all."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1:
+        raise ValueError("a number between 0 and 1")
+    return float(value)
+
+
 def string(value: Any) -> str:
     """A printable string that is not empty."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):

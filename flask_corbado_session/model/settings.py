@@ -59,6 +59,7 @@ class Settings:
     trusted_origins: frozenset[str] = _setting((), rules.origins)
     store_ip: bool = _setting(True, rules.flag)
     store_user_agent: bool = _setting(True, rules.flag)
+    refresh_ahead: float | None = _setting(0.6, rules.optional(rules.fraction))
     retention: timedelta = _setting(90 * _DAY, rules.lifetime(timedelta(hours=1), _TEN_YEARS))
     api_secret: str | None = _setting(None, rules.optional(rules.string), is_secret=True)
     project_id: str | None = _setting(None, rules.optional(rules.string))

@@ -83,7 +83,6 @@ def render(template: str, about: Collection[str] = (), **values: Any) -> str:
     return render_template(
         f"corbado_session/operator/{template}",
         blueprint=request.blueprint,
-        has_static=app_state().settings.url_prefix is not None,
         at=from_ms,
         names=_names(about),
         term=term,

@@ -13,6 +13,7 @@ from ..model.outcome import Outcome
 from ..model.settings import Settings
 from ..verification.ended import EndedSessionCache
 from ..verification.short_sessions import ShortSessionAuthenticator
+from .ahead import RefreshAhead
 from .ending import Ending
 from .hooks import Hooks
 from .new_device import DisownLinks
@@ -28,6 +29,7 @@ class DatabaseParts:
     database: Database
     sign_in: SignIn
     refresh: Refresh
+    refresh_ahead: RefreshAhead
     ending: Ending
     revocation: Revocation
     disown_links: DisownLinks

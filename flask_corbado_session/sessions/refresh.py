@@ -66,6 +66,18 @@ class Refresh:
                 break
         return outcome
 
+    def advance(self, presented: PresentedTokens, session_id: str) -> Refreshed | Ended | None:
+        """Refresh a session whose short session is still valid, by one statement; None if its token does not allow it.
+
+        Nothing is decided against the session: its short session still serves.
+        """
+        context, at = presented.context(self._settings), self._clock.now()
+        for token in authentic_tokens(self._long_tokens, presented.long):
+            if token.session_id == session_id:
+                accepted = self._rotation.advance(token, context, at)
+                return None if accepted is None else self._accept(token, accepted, context, at)
+        return None
+
     def _present(self, token: LongToken, context: Context) -> Refreshed | Ended:
         reason = self._ended_cache.reason(token.session_id)
         if reason is not None:

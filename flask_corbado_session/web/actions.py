@@ -28,7 +28,7 @@ class AnyUser:
 
 
 ANY_USER = AnyUser()
-"""Says in so many words that a session or device is to be ended whoever's it is; the reason is then ``operator``."""
+"""Says explicitly that a session or device of any user may be changed; the reason of an end is then ``operator``."""
 
 
 def list_devices(user_id: UserId | None = None) -> list[Device]:

@@ -74,7 +74,7 @@ def _private(headers: Headers) -> Headers:
 
 
 def set_cookies(request_state: RequestState, environ: dict[str, Any]) -> Headers:
-    """The Set-Cookie headers of this exchange; none unless somebody signed in, was refreshed, or signed out."""
+    """The Set-Cookie headers of this request; none unless it signed in, was refreshed, or signed out."""
     state = request_state.app_state
     written = _cookies_of(request_state.outcome, state.settings, state.clock.now())
     if written and state.settings.cookie_secure:

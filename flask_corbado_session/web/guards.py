@@ -74,10 +74,8 @@ def _login_response_rechecked() -> Any:
             "login_required(recheck=True) reads the session's row, and this app's CorbadoSession has no db"
         )
     if isinstance(outcome, Active):
-        session_id, ended = outcome.short.session_id, state.short_sessions.ended
+        session_id = outcome.short.session_id
         try:
-            if ended is not None and ended.is_failing:
-                raise StoreUnavailable("the row could not be read again: the database did not answer just now")
             is_live = session_id is not None and state.parts.ending.is_live(session_id)
         except StoreUnavailable as error:
             raise unavailable(error) from error

@@ -54,7 +54,13 @@ def _find(request_state: RequestState) -> Outcome:
         return Anonymous()
     check_origin(state)
     short = state.short_sessions.first_valid(tokens)
-    return refresh(request_state, presented_tokens(request_state)) if short is None else Active(short)
+    if short is None:
+        return refresh(request_state, presented_tokens(request_state))
+    if state.parts is not None and state.parts.refresh_ahead.is_due(short):
+        refreshed = state.parts.refresh_ahead.refresh(short, presented_tokens(request_state))
+        if refreshed is not None:
+            return refreshed
+    return Active(short)
 
 
 def _moved(request_state: RequestState, outcome: Outcome) -> Outcome:

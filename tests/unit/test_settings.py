@@ -38,6 +38,7 @@ DEFAULTS = {
     "TRUSTED_ORIGINS": frozenset[str](),
     "STORE_IP": True,
     "STORE_USER_AGENT": True,
+    "REFRESH_AHEAD": 0.6,
     "RETENTION": 90 * DAY,
     "API_SECRET": None,
     "PROJECT_ID": None,
