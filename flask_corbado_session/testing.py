@@ -60,7 +60,8 @@ def signed_in(
     """A test client with the cookies of a session started for ``user`` (a user, or an id) ``age`` ago.
 
     With an ``age`` beyond the short lifetime the short cookie is gone, as it would be from a browser: the first request
-    is refreshed. ``fresh=False`` is a session for which step-up asks at once. Given a ``client``, that one signs in, with what it has.
+    is refreshed. ``fresh=False`` is a session for which step-up asks at once. Given a ``client``, that one signs in,
+    with what it has.
     """
     client = client or app.test_client()
     headers = {"User-Agent": user_agent} if user_agent else None
