@@ -24,9 +24,9 @@ class RememberCookie:
         """The login, if the cookie's signature holds under ``SECRET_KEY`` or one of its fallbacks."""
         if session.get("_remember") == _IGNORED:
             return None
-        user_id, separator, digest = request.cookies.get(_name(), "").rpartition("|")
-        is_authentic = separator and any(self._signs(key, user_id, digest) for key in self._keys)
-        return OldLogin(user_id, persistent=True) if user_id and is_authentic else None
+        users = (self._user_id(value) for value in request.cookies.getlist(_name()))  # of two paths there are two
+        user_id = next(filter(None, users), None)
+        return None if user_id is None else OldLogin(user_id, persistent=True)
 
     def take_away(self) -> list[str]:
         """The header that deletes it."""
@@ -38,6 +38,10 @@ class RememberCookie:
             httponly=config.get("REMEMBER_COOKIE_HTTPONLY", True),
             samesite=config.get("REMEMBER_COOKIE_SAMESITE"),
         )
+
+    def _user_id(self, value: str) -> str | None:
+        user_id, _, digest = value.rpartition("|")
+        return user_id if any(self._signs(key, user_id, digest) for key in self._keys) else None
 
     @staticmethod
     def _signs(key: bytes, user_id: str, digest: str) -> bool:

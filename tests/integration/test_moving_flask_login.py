@@ -152,6 +152,20 @@ def test_a_move_costs_two_reads_and_what_a_sign_in_costs_and_nothing_afterwards(
     assert after.ask(browser).facts == (200, [], [])
 
 
+def test_a_script_that_asks_for_a_refresh_first_is_moved_too(before: Before, after: Site) -> None:
+    browser = moved(before.browser(remember=True), after.app)
+    assert browser.post("/session/refresh").status_code == 200
+    assert user_of(browser.get("/protected")) == "alice"
+    assert len(after.devices()) == 1
+
+
+def test_of_two_remember_cookies_the_authentic_one_counts(before: Before, after: Site) -> None:
+    cookie = before.browser(remember=True).get_cookie(REMEMBER)
+    assert cookie is not None
+    header = f'{REMEMBER}="mallory|x"; {REMEMBER}="{cookie.value}"'
+    assert user_of(after.app.test_client(use_cookies=False).get("/protected", headers={"Cookie": header})) == "alice"
+
+
 def test_a_page_that_never_asks_moves_nothing(before: Before, after: Site) -> None:
     response = after.ask(moved(before.browser(remember=True), after.app), "/public")
     assert response.facts == (200, [], [])
