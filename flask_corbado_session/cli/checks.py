@@ -8,6 +8,7 @@ from flask import current_app
 
 from ..keys.key import weakness
 from ..model.settings import DEFAULT_ISSUER, Settings
+from ..sessions.parts import AppState
 from ..web.state import app_state
 from .keys import key_risks
 
@@ -20,9 +21,16 @@ def risky_settings() -> list[str]:
     risks = list(_cookie_risks(state.settings)) + list(key_risks())
     if state.parts is not None:
         risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings))
+    risks += list(_migration_risks(state))
     if current_app.debug:
         risks.append("the app runs in debug mode: never do that where others can reach the app")
     return risks
+
+
+def _migration_risks(state: AppState) -> Iterator[str]:
+    for until in sorted({old_logins.until for old_logins in state.old_logins}):
+        if until <= state.clock.now():
+            yield f"no old login is moved since {until.date()}: remove the line of flask_corbado_session.migration"
 
 
 def _secret_risks(secret_keys: Sequence[str | bytes]) -> Iterator[str]:

@@ -41,11 +41,12 @@ class Moving:
         parts = state.with_database()
         self._state = state
         self._sources = sources
-        self._until = _in_utc(until)
+        self.until = _in_utc(until)
+        """From when on nothing is moved."""
         self._find_user = find_user
         self._sign_in, self._ending, self._revocation = parts.sign_in, parts.ending, parts.revocation
         latest = state.clock.now() + state.settings.retention
-        if self._until > latest:
+        if self.until > latest:
             raise ValueError(
                 f"until={until} is further away than CORBADO_SESSION_RETENTION ({state.settings.retention.days} days):"
                 " by then it would be forgotten who has signed out here, and a copied cookie could sign in again."
@@ -81,7 +82,7 @@ class Moving:
             self._store.refuse(user_id, self._state.clock.now())
 
     def _find(self) -> OldLogin | None:
-        if self._state.clock.now() >= self._until:
+        if self._state.clock.now() >= self.until:
             return None
         found = [login for source in self._sources if (login := source.find()) is not None]
         if not found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from ..database.engine import Database
@@ -38,6 +39,10 @@ class DatabaseParts:
 
 class OldLogins(Protocol):
     """Logins of another extension, which become sessions of ours (``migration``)."""
+
+    @property
+    def until(self) -> datetime:
+        """From when on none does."""
 
     def move(self) -> Outcome | None:
         """The outcome of a request that came with such a login and with no session; None where there is none."""

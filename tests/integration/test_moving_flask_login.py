@@ -438,6 +438,14 @@ def test_a_service_that_only_verifies_moves_nothing(sqlite_url: str) -> None:
         move_flask_login(app, until=date(2020, 1, 1))
 
 
+def test_check_says_when_the_line_can_go(sqlite_url: str) -> None:
+    after = moving_site(sqlite_url)
+    check = ["corbado-session", "check"]
+    assert "remove the line" not in after.app.test_cli_runner().invoke(args=check).output
+    after.clock.move(days=60)
+    assert "remove the line" in after.app.test_cli_runner().invoke(args=check).output
+
+
 def test_the_command_line_makes_the_table_and_an_app_without_the_line_has_none(sqlite_url: str) -> None:
     plain = Site(sqlite_url)
     assert "corbado_old_login" not in plain.db.metadata.tables
