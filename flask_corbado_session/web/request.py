@@ -65,7 +65,7 @@ def _find(request_state: RequestState) -> Outcome:
 
 def _moved(request_state: RequestState, outcome: Outcome) -> Outcome:
     """The outcome, or that of an old login which becomes a session where none came (``migration``)."""
-    if not request_state.app_state.old_logins or outcome != Anonymous() or not _may_write(request_state):
+    if not request_state.app_state.old_logins or outcome != Anonymous() or not _may_move(request_state):
         return outcome
     moved = (old_logins.move() for old_logins in request_state.app_state.old_logins)
     return next((found for found in moved if found is not None), outcome)
@@ -120,6 +120,12 @@ def presented_tokens(request_state: RequestState) -> PresentedTokens:
 def _may_write(request_state: RequestState) -> bool:
     """Whether this request may be given new tokens."""
     return not request_state.response_started and request.method != "OPTIONS" and not _is_static()
+
+
+def _may_move(request_state: RequestState) -> bool:
+    """Whether the response can carry cookies: that to a socket's handshake, or an event of a socket, can't."""
+    is_handshake = request.headers.get("Upgrade", "").lower() == "websocket"
+    return _may_write(request_state) and not is_handshake and request.endpoint is not None
 
 
 def _is_static() -> bool:

@@ -11,9 +11,10 @@ import flask_login
 import pytest
 from flask import Flask, flash
 from flask.testing import FlaskClient
+from flask_socketio import SocketIO
 from werkzeug.test import TestResponse
 
-from flask_corbado_session import CorbadoSession, Notice, fresh_login_required
+from flask_corbado_session import CorbadoSession, Notice, current_session, fresh_login_required
 from flask_corbado_session.migration import move_flask_login
 from flask_corbado_session.model.errors import NotOnThisApp
 from flask_corbado_session.testing import expire_short
@@ -359,6 +360,18 @@ def test_a_bearer_request_and_a_preflight_move_nothing(before: Before, after: Si
     browser.get("/protected", headers={"Authorization": "Bearer x"})
     browser.options("/who")
     assert after.devices() == []
+
+
+def test_a_socket_moves_nothing_because_it_can_set_no_cookie(before: Before, after: Site) -> None:
+    socketio = SocketIO(after.app, async_mode="threading")
+    after.app.add_url_rule("/ws", view_func=lambda: str(current_session.user_id), endpoint="ws", websocket=True)
+    socketio.on_event("connect", lambda: bool(current_session))
+    browser = moved(before.browser(remember=True), after.app)
+    assert not socketio.test_client(after.app, flask_test_client=browser).is_connected()
+    assert browser.get("/ws", headers={"Upgrade": "websocket", "Connection": "upgrade"}).text == "None"
+    assert after.devices() == []
+    browser.get("/protected")
+    assert socketio.test_client(after.app, flask_test_client=browser).is_connected()
 
 
 def test_ids_that_changed_are_found_by_the_app(before: Before, sqlite_url: str) -> None:
