@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
 from ..model.errors import ConstraintViolated, StoreUnavailable, TablesMissing
-from .tables import OLD_LOGIN, SESSION, tables_in
+from .tables import SESSION, old_login_in, tables_in
 
 T = TypeVar("T")
 STALE_WINDOW = 0.5
@@ -127,7 +127,7 @@ class Database:
         return [table.name for table in tables]
 
     def _own_tables(self) -> list[Table]:
-        old_login = self.metadata.tables.get(OLD_LOGIN)
+        old_login = old_login_in(self.metadata)
         own = [self.tables.device, self.tables.session, self.tables.operator_action]
         return own if old_login is None else [*own, old_login]
 

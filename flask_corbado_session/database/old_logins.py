@@ -26,13 +26,15 @@ from ..model.errors import ConstraintViolated
 from ..model.users import USER_ID_LENGTH
 from .conditions import is_live
 from .engine import Database
-from .tables import OLD_LOGIN, exact
+from .tables import OLD_LOGIN, old_login_in
+from .tables import _exact as exact
 
 
 def old_login_table(metadata: MetaData) -> Table:
     """The table in this metadata, built the first time it is asked for: one row for a user who was signed out."""
-    if OLD_LOGIN in metadata.tables:
-        return metadata.tables[OLD_LOGIN]
+    known = old_login_in(metadata)
+    if known is not None:
+        return known
     return Table(
         OLD_LOGIN,
         metadata,

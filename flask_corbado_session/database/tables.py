@@ -37,8 +37,6 @@ from ..model.users import USER_ID_LENGTH
 SESSION = "corbado_session"
 DEVICE = "corbado_device"
 OPERATOR_ACTION = "corbado_operator_action"
-OLD_LOGIN = "corbado_old_login"
-"""Only where old logins are moved: ``database/old_logins.py``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def tables_in(metadata: MetaData) -> Tables:
     return Tables(metadata.tables[SESSION], metadata.tables[DEVICE], metadata.tables[OPERATOR_ACTION])
 
 
-def exact(length: int) -> TypeEngine[str]:
+def _exact(length: int) -> TypeEngine[str]:
     """A text that compares case-sensitively: MariaDB's default collation does not."""
     exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return String(length).with_variant(exact, "mysql", "mariadb")
@@ -77,8 +75,8 @@ def _device_table(metadata: MetaData) -> None:
     Table(
         DEVICE,
         metadata,
-        Column("id", exact(30), nullable=False),
-        Column("user_id", exact(USER_ID_LENGTH), nullable=False),
+        Column("id", _exact(30), nullable=False),
+        Column("user_id", _exact(USER_ID_LENGTH), nullable=False),
         Column("cookie_hash", _hash(), nullable=False),
         Column("name", String(DEVICE_NAME_LENGTH)),
         Column("user_agent", String(512)),
@@ -96,9 +94,9 @@ def _session_table(metadata: MetaData) -> None:
     Table(
         SESSION,
         metadata,
-        Column("id", exact(30), nullable=False),
-        Column("user_id", exact(USER_ID_LENGTH), nullable=False),
-        Column("device_id", exact(30), nullable=False),
+        Column("id", _exact(30), nullable=False),
+        Column("user_id", _exact(USER_ID_LENGTH), nullable=False),
+        Column("device_id", _exact(30), nullable=False),
         # rotation (PROTOCOL.md, "Row"); step is how far the last accepted token was ahead of the row
         Column("secret_hash", _hash(), nullable=False),
         Column("generation", Integer, nullable=False),
@@ -142,16 +140,24 @@ def _operator_action_table(metadata: MetaData) -> None:
     Table(
         OPERATOR_ACTION,
         metadata,
-        Column("id", exact(30), nullable=False),
+        Column("id", _exact(30), nullable=False),
         Column("at", BigInteger, nullable=False),
         # the operator's user id, or the project id for the operator API
-        Column("operator_id", exact(USER_ID_LENGTH), nullable=False),
+        Column("operator_id", _exact(USER_ID_LENGTH), nullable=False),
         Column("via", String(8), nullable=False),
         Column("action", String(16), nullable=False),
         # the id of a session, a device or a user, or a time; no foreign key, since it outlives what it names
-        Column("target", exact(USER_ID_LENGTH), nullable=False),
+        Column("target", _exact(USER_ID_LENGTH), nullable=False),
         # how many sessions were ended; none while it is being done, or when it was broken off
         Column("sessions", Integer),
         PrimaryKeyConstraint("id", name="pk_corbado_operator_action"),
         Index("ix_corbado_operator_action_at", "at", "id"),
     )
+
+
+OLD_LOGIN = "corbado_old_login"
+
+
+def old_login_in(metadata: MetaData) -> Table | None:
+    """The table of ``database/old_logins.py``, which is there only where old logins are moved."""
+    return metadata.tables.get(f"{metadata.schema}.{OLD_LOGIN}" if metadata.schema else OLD_LOGIN)
