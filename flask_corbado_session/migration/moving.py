@@ -24,7 +24,7 @@ from ..model.users import user_id_of
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
 from ..web.hooks import load_user
-from ..web.request import check_origin, presented_tokens, unavailable
+from ..web.request import bearer_token, check_origin, presented_tokens, unavailable
 from ..web.state import EXTENSION, current_request_state
 from .source import OldLogin, Source
 
@@ -73,7 +73,7 @@ class Moving:
 
     def sign_out(self) -> None:
         """Take the old login of this request away, and let no copy of it be moved any more."""
-        login = self._find()
+        login = self._find() if bearer_token() is None else None
         if login is None:
             return
         self._take_away()

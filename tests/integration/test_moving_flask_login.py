@@ -362,6 +362,14 @@ def test_a_bearer_request_and_a_preflight_move_nothing(before: Before, after: Si
     assert after.devices() == []
 
 
+def test_signing_out_by_bearer_leaves_an_old_login_in_the_browser_alone(before: Before, after: Site) -> None:
+    bob = after.signed_in("bob").get_cookie("__Host-cbo_short_session")
+    assert bob is not None
+    browser = moved(before.browser(remember=True), after.app)
+    assert browser.post("/sign-out", headers={"Authorization": f"Bearer {bob.value}"}).status_code == 200
+    assert user_of(browser.get("/protected")) == "alice"
+
+
 def test_a_socket_moves_nothing_because_it_can_set_no_cookie(before: Before, after: Site) -> None:
     socketio = SocketIO(after.app, async_mode="threading")
     after.app.add_url_rule("/ws", view_func=lambda: str(current_session.user_id), endpoint="ws", websocket=True)
