@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import Any
+from uuid import UUID
 
 from flask import Flask, has_request_context
 from werkzeug.exceptions import HTTPException
@@ -20,7 +21,7 @@ from ..database.old_logins import OldLoginStore
 from ..model import signals
 from ..model.errors import CorbadoSessionError, NotOnThisApp, StoreUnavailable
 from ..model.outcome import Outcome, Started
-from ..model.users import user_id_of
+from ..model.users import is_active, user_id_of
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
 from ..web.hooks import load_user
@@ -109,14 +110,13 @@ class Moving:
         if self._find_user is None:
             return login.user_id
         user = self._state.hooks.call(self._find_user, login.user_id)
-        return None if user is None else user_id_of(user)
+        if isinstance(user, (str, int, UUID)):
+            return str(user)
+        return user_id_of(user) if is_active(user) else None
 
     def _may_sign_in(self, user_id: str) -> bool:
         """Whether the app knows this user and has not disabled them; who was loaded stays with the request."""
-        if self._state.hooks.user_loader is None:
-            return True
-        user = load_user(user_id)
-        return user is not None and getattr(user, "is_active", True)
+        return self._state.hooks.user_loader is None or load_user(user_id) is not None
 
     def _is_refused(self, user_id: str, login: OldLogin) -> bool:
         last_end = self._store.last_end(user_id, self._state.clock.now())

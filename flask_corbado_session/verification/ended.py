@@ -162,26 +162,34 @@ class EndedSet:
 class EndedSessionCache:
     """Ended sessions that presented a token lately, so that an ended cookie does not cost a statement each request.
 
-    Bounded, and of this process: the rows have it all.
+    Known by id and by the secret of the token that was presented: whoever has ``SECRET_KEY`` and somebody's id, but not
+    their secret, is ``missing``, and their session must not be. What this process ended itself is known by the id
+    alone. Bounded, and of this process: the rows have it all.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._reasons: dict[str, tuple[GoneReason, datetime]] = {}  # in the order in which they are forgotten
+        # in the order in which they are forgotten
+        self._reasons: dict[tuple[str, bytes | None], tuple[GoneReason, datetime]] = {}
         self._lock = threading.Lock()
 
-    def reason(self, session_id: str) -> GoneReason | None:
-        """Why this session is gone, if that was recorded within the last minute."""
-        reason, until = self._reasons.get(session_id, (None, None))
-        return reason if until is not None and self._clock.now() < until else None
+    def reason(self, session_id: str, secret_hash: bytes | None = None) -> GoneReason | None:
+        """Why this session is gone for who presents this secret, if that was recorded within the last minute."""
+        for key in ((session_id, secret_hash), (session_id, None)):
+            reason, until = self._reasons.get(key, (None, None))
+            if until is not None and self._clock.now() < until:
+                return reason
+        return None
 
-    def remember(self, session_ids: Iterable[str], reason: GoneReason) -> None:
-        """Record that these sessions have ended. Of more than 4,096 the oldest are forgotten."""
+    def remember(self, session_ids: Iterable[str], reason: GoneReason, secret_hash: bytes | None = None) -> None:
+        """Record that these sessions have ended, for any secret or for this one. Of more than 4,096 the oldest are
+        forgotten."""
         until = self._clock.now() + CACHE_TTL
         with self._lock:
             for session_id in deque(session_ids, maxlen=_CACHE_SIZE):
-                self._reasons.pop(session_id, None)
-                self._reasons[session_id] = reason, until
+                key = session_id, secret_hash
+                self._reasons.pop(key, None)
+                self._reasons[key] = reason, until
                 if len(self._reasons) > _CACHE_SIZE:
                     del self._reasons[next(iter(self._reasons))]
 

@@ -12,26 +12,37 @@ from ..sessions.parts import AppState
 
 EXTENSION = "corbado_session"
 _REQUEST_STATE = "flask_corbado_session.request_state"
-NOT_LOADED = object()
 
 
 class RequestState:
     """One request and its response. Kept in the environ and not in ``g``, which can outlive a request."""
 
-    __slots__ = ("app_state", "environ", "is_protected", "old_cookies", "outcome", "response_started", "user")
+    __slots__ = (
+        "app_state",
+        "drops_form",
+        "environ",
+        "is_protected",
+        "loader_error",
+        "old_cookies",
+        "outcome",
+        "response_started",
+    )
 
     def __init__(self, app_state: AppState, environ: dict[str, Any]) -> None:
         self.app_state = app_state
         self.environ = environ
         self.outcome: Outcome | None = None
         """None until someone asks."""
-        self.user: Any = NOT_LOADED
         self.old_cookies: list[str] = []
         """Set-Cookie headers that take away an old login which was moved, signed out or refused."""
         self.is_protected = False
         """Whether ``login_required`` let this request through."""
         self.response_started = False
-        """Whether the response has begun to leave; from then on nothing is refreshed."""
+        """Whether the response has begun to leave; from then on nobody can ask for the first time."""
+        self.loader_error: Exception | None = None
+        """What the app's ``user_loader`` raised at this request's refresh: who needs the user gets it raised."""
+        self.drops_form = False
+        """Whether the form that waits in this browser (``web/resume``) is to be forgotten."""
 
 
 def app_state() -> AppState:
