@@ -9,6 +9,7 @@ from flask import current_app
 from ..database.engine import Database
 from ..keys.key import weakness
 from ..model.settings import DEFAULT_ISSUER, Settings
+from ..sessions.parts import AppState
 from ..web.state import app_state
 from .keys import key_risks
 
@@ -23,9 +24,16 @@ def risky_settings() -> list[str]:
         has_handler = state.hooks.unauthorized_handler is not None
         risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings, has_handler))
         risks += _namesake_risks(state.settings, state.parts.database)
+    risks += list(_migration_risks(state))
     if current_app.debug:
         risks.append("the app runs in debug mode: never do that where others can reach the app")
     return risks
+
+
+def _migration_risks(state: AppState) -> Iterator[str]:
+    for until in sorted({old_logins.until for old_logins in state.old_logins}):
+        if until <= state.clock.now():
+            yield f"no old login is moved since {until.date()}: remove the line of flask_corbado_session.migration"
 
 
 def _secret_risks(secret_keys: Sequence[str | bytes]) -> Iterator[str]:

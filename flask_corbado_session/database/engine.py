@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
 from ..model.errors import ConstraintViolated, StoreUnavailable, TablesMissing
-from .tables import SESSION, tables_in
+from .tables import SESSION, old_login_in, tables_in
 
 T = TypeVar("T")
 STALE_WINDOW = 0.5
@@ -143,7 +143,9 @@ class Database:
         return [table.name for table in tables]
 
     def _own_tables(self) -> list[Table]:
-        return [self.tables.device, self.tables.session, self.tables.operator_action]
+        old_login = old_login_in(self.metadata)
+        own = [self.tables.device, self.tables.session, self.tables.operator_action]
+        return own if old_login is None else [*own, old_login]
 
     def dispose(self) -> None:
         """Close every pooled connection; the next statement opens new ones."""

@@ -153,3 +153,11 @@ def _operator_action_table(metadata: MetaData) -> None:
         PrimaryKeyConstraint("id", name="pk_corbado_operator_action"),
         Index("ix_corbado_operator_action_at", "at", "id"),
     )
+
+
+OLD_LOGIN = "corbado_old_login"
+
+
+def old_login_in(metadata: MetaData) -> Table | None:
+    """The table of ``database/old_logins.py``, which is there only where old logins are moved."""
+    return metadata.tables.get(f"{metadata.schema}.{OLD_LOGIN}" if metadata.schema else OLD_LOGIN)

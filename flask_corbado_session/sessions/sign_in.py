@@ -80,10 +80,12 @@ class SignIn:
         superseding: str | None = None,
         lifetime: timedelta | None = None,
         fresh: bool = True,
+        notify: bool = True,
     ) -> Started:
         """A new long session under a new id; what was presented is ended as ``superseded``.
 
-        ``lifetime`` makes it shorter than ``LONG_LIFETIME``; ``fresh=False`` says that nobody proved anything just now.
+        ``lifetime`` makes it shorter than ``LONG_LIFETIME``; ``fresh=False`` says that nobody proved anything just now,
+        and ``notify=False`` that nobody is to be told of a new device.
         Raises ValueError for claims or an amr that do not fit in a token, and what the claims loader raises, before
         anything is written.
         """
@@ -121,7 +123,7 @@ class SignIn:
         superseded = self._sessions.add(new, self._ending.presented_session_ids(presented, superseding))
         self._ending.record(superseded, None, "superseded")
         self._enforce_session_limit(user_id, at)
-        self._send_started(new, device)
+        self._send_started(new, device, notify=notify)
         return Started(short, short_token, self._long_tokens.dump(token), device.token, persistent, expires_at)
 
     def carried_over(self, session_id: str) -> CarriedOver | None:
@@ -146,7 +148,7 @@ class SignIn:
             return
         self._ending.record(surplus, user_id, "limit")
 
-    def _send_started(self, new: NewSession, device: _DeviceSignedInOn) -> None:
+    def _send_started(self, new: NewSession, device: _DeviceSignedInOn, *, notify: bool) -> None:
         user_id, session_id, context = new.user_id, new.session_id, new.context
         facts: dict[str, Any] = {
             "user_id": user_id,
@@ -157,6 +159,7 @@ class SignIn:
         signals.session_started.send(self._sender, **facts)
         if device.description is not None:
             signals.device_added.send(self._sender, **facts)
+        if device.description is not None and notify:
             label = device.description.label
             notice = Notice("new_device", user_id, session_id, context, device_id=device.id, device_label=label)
             self._hooks.notify(notice, self._disown_links.create(device.id, device.cookie_hash))

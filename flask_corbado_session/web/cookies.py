@@ -90,7 +90,7 @@ def set_cookies(request_state: RequestState, environ: dict[str, Any]) -> Headers
         written += forgetting_cookies(state.settings, environ)
     if written and state.settings.cookie_secure:
         _warn_plain_http(state, environ)
-    return [("Set-Cookie", cookie) for cookie in written]
+    return [("Set-Cookie", cookie) for cookie in [*written, *request_state.old_cookies]]
 
 
 def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> list[str]:

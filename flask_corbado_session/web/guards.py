@@ -139,10 +139,10 @@ def login_user(
             persistent=bool(remember),
             claims=claims or {},
             amr=amr,
-            # the second sign-in of this request: no browser will have the cookies of the first one
-            superseding=before.short.session_id if isinstance(before, Started) else None,
             lifetime=lifetime,
             fresh=fresh,
+            # the second sign-in of this request: no browser will have the cookies of the first one
+            superseding=before.short.session_id if isinstance(before, Started) else None,
         )
     except StoreUnavailable as error:
         request_state.outcome = request_state.outcome or Anonymous()
@@ -174,6 +174,8 @@ def logout_user() -> bool:
     forget_user()
     resume.drop(request_state)
     try:
+        for old_logins in request_state.app_state.old_logins:
+            old_logins.sign_out()
         parts.ending.sign_out(presented, short.session_id if short else None)
     except StoreUnavailable as error:
         unavailable(error)

@@ -36,13 +36,15 @@ def find_outcome(request_state: RequestState) -> Outcome:
                 "teardown function): ask for current_session or current_user before you return the response"
             )
         request_state.outcome = Anonymous()
-        find = _find if request_state.handshake is None else find_again
-        request_state.outcome = find(request_state)
+        if request_state.handshake is None:
+            request_state.outcome = _moved(request_state, _find(request_state))
+        else:
+            request_state.outcome = find_again(request_state)
     return request_state.outcome
 
 
 def _may_ask_late(request_state: RequestState) -> bool:
-    """A socket has no response to begin with; a test in ``with client:`` looks at the context of a request that is over."""
+    """A socket has no response; a test in ``with client:`` looks at the context of a request that is over."""
     return is_connection(request_state) or "werkzeug.debug.preserve_context" in request_state.environ
 
 
@@ -123,6 +125,14 @@ def _serves_now(request_state: RequestState, short: ShortSession) -> Outcome:
         return state.parts.connected.renew(short)
     except StoreUnavailable as error:
         raise unavailable(error) from error
+
+
+def _moved(request_state: RequestState, outcome: Outcome) -> Outcome:
+    """The outcome, or that of an old login which becomes a session where none came (``migration``)."""
+    if not request_state.app_state.old_logins or outcome != Anonymous() or not _may_move(request_state):
+        return outcome
+    moved = (old_logins.move() for old_logins in request_state.app_state.old_logins)
+    return next((found for found in moved if found is not None), outcome)
 
 
 def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
@@ -208,10 +218,20 @@ def presented_tokens(request_state: RequestState) -> PresentedTokens:
     if isinstance(outcome, Started):  # a sign-in in this very request, whose cookies the browser is yet to get
         device = [outcome.device_token]
     user_agent = request.environ.get("HTTP_USER_AGENT")
-    is_late = request_state.response_started and not is_connection(request_state)
-    may_refresh = bool(long) and not is_late and request.method != "OPTIONS" and not _is_static()
+    may_refresh = bool(long) and _may_write(request_state)
     short = cookies.getlist(settings.short_cookie)
     return PresentedTokens(short, long, device, request.remote_addr, user_agent, may_refresh)
+
+
+def _may_write(request_state: RequestState) -> bool:
+    """Whether this request may be given new tokens."""
+    is_late = request_state.response_started and not is_connection(request_state)
+    return not is_late and request.method != "OPTIONS" and not _is_static()
+
+
+def _may_move(request_state: RequestState) -> bool:
+    """Whether the response can carry cookies: that to a socket's handshake, or an event of a socket, can't."""
+    return _may_write(request_state) and not is_connection(request_state) and request.endpoint is not None
 
 
 def _is_static() -> bool:

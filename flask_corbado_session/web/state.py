@@ -36,6 +36,7 @@ class RequestState:
         "is_protected",
         "is_taken",
         "loader_error",
+        "old_cookies",
         "outcome",
         "outer",
         "response_started",
@@ -51,6 +52,8 @@ class RequestState:
         """None until someone asks."""
         self.user: tuple[str | None, Any] | None = None
         """The app's user and the id they were loaded for (``web/kept_user``)."""
+        self.old_cookies: list[str] = []
+        """Set-Cookie headers that take away an old login which was moved, signed out or refused."""
         self.is_protected = False
         """Whether ``login_required`` let this request through."""
         self.response_started = handshake is not None

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, make_response, render_template, 
 
 from ..keys.key import KeyRing
 from ..keys.ring import KeyFile
-from ..model.outcome import Active, Refreshed
+from ..model.outcome import Active, Refreshed, Started
 from ..sessions.parts import AppState
 from . import device_views
 from .any_host import AnyHostBlueprint
@@ -96,7 +96,7 @@ def refresh_short() -> Any:
     outcome = find_outcome(request_state)  # which checks the origin
     if isinstance(outcome, Active) and bearer_token() is None:
         outcome = request_state.outcome = refresh(request_state, presented_tokens(request_state))
-    if not isinstance(outcome, Refreshed):
+    if not isinstance(outcome, (Refreshed, Started)):  # started: an old login that was moved just now
         raise unauthenticated_problem(request_state)
     short = outcome.short
     answer = {"expires_at": iso(short.expires_at), "claims": claims_json(short)}
