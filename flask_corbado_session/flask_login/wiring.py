@@ -94,6 +94,10 @@ class Gate:
 
         Raises RuntimeError without a Flask-SQLAlchemy, and SettingsError for settings or keys that can't be used.
         """
+        if not self._is_open:
+            self._open()
+
+    def _open(self) -> None:
         with self._lock:
             if self._is_open or self._is_opening:
                 return

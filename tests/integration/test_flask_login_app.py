@@ -343,6 +343,13 @@ def test_the_librarys_own_pages_send_a_browser_to_the_same_login_view(site: Logi
     assert len(site.browser("alice").get("/session/devices", headers={"Accept": "application/json"}).json["devices"])  # type: ignore[index]
 
 
+def test_a_form_of_the_librarys_pages_leads_back_to_its_page(site: LoginApp) -> None:
+    site.manager.login_view = "sign_in"
+    headers = {"Accept": "text/html", "Referer": "http://localhost/session/devices"}
+    answer = site.browser().post("/session/revoke-others", headers=headers)
+    assert answer.location == "/sign-in?next=%2Fsession%2Fdevices"
+
+
 # ---- freshness
 
 
