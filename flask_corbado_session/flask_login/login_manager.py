@@ -6,14 +6,17 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask
+from flask import Flask, redirect, request
 from flask_sqlalchemy import SQLAlchemy
 
 from ..cli import commands
 from ..extension import CorbadoSession
 from ..sessions.hooks import Hooks
+from ..web.challenge import return_path
 from ..web.client import is_navigation
+from ..web.origin import SAFE_METHODS
 from .manager import Manager
+from .urls import login_url
 from .utils import _user_context_processor, current_user
 from .wiring import Gate
 
@@ -123,8 +126,12 @@ class LoginManager(Manager):
 
     def _answer_for_routes(self) -> Any:
         """The answer of the sessions' own pages when nobody is signed in: that of the app's pages, to a browser."""
-        has_answer = self.unauthorized_callback is not None or self.login_view_here() is not None
-        return self.unauthorized() if has_answer and is_navigation() else None
+        view = self.login_view_here()
+        if not is_navigation() or (view is None and self.unauthorized_callback is None):
+            return None
+        if view is None or self.unauthorized_callback is not None or request.method in SAFE_METHODS:
+            return self.unauthorized()
+        return redirect(login_url(view, return_path()))  # a form of these pages can't be asked for again
 
 
 def _set_if_none(hooks: Hooks, name: str, hook: Callable[..., Any]) -> None:

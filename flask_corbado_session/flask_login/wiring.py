@@ -94,6 +94,10 @@ class Gate:
 
         Raises RuntimeError without a Flask-SQLAlchemy, and SettingsError for settings or keys that can't be used.
         """
+        if not self._is_open:
+            self._open()
+
+    def _open(self) -> None:
         with self._lock:
             if self._is_open or self._is_opening:
                 return
@@ -101,11 +105,11 @@ class Gate:
             try:
                 if EXTENSION not in self._app.extensions:
                     self._init_sessions()
+                self._when_open(self._app.extensions[EXTENSION].hooks)
+                warn_of_config(self._app.config)
                 self._is_open = True
             finally:
                 self._is_opening = False
-            warn_of_config(self._app.config)
-            self._when_open(self._app.extensions[EXTENSION].hooks)
 
     def _init_sessions(self) -> None:
         if self._db is None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import threading
 import warnings
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
@@ -343,6 +345,13 @@ def test_the_librarys_own_pages_send_a_browser_to_the_same_login_view(site: Logi
     assert len(site.browser("alice").get("/session/devices", headers={"Accept": "application/json"}).json["devices"])  # type: ignore[index]
 
 
+def test_a_form_of_the_librarys_pages_leads_back_to_its_page(site: LoginApp) -> None:
+    site.manager.login_view = "sign_in"
+    headers = {"Accept": "text/html", "Referer": "http://localhost/session/devices"}
+    answer = site.browser().post("/session/revoke-others", headers=headers)
+    assert answer.location == "/sign-in?next=%2Fsession%2Fdevices"
+
+
 # ---- freshness
 
 
@@ -536,6 +545,26 @@ def test_the_sessions_own_names_work_in_any_order(sqlite_url: str) -> None:
         with app.test_request_context():
             assert not current_session
             assert manager.sessions.devices("alice") == []
+
+
+def test_the_first_requests_come_all_at_once(sqlite_url: str) -> None:
+    made = make_login_app(sqlite_url)
+    app, manager = bare_app(sqlite_url), LoginManager()
+    manager.init_app(app)
+    manager.user_loader(lambda user_id: {"id": user_id})
+    SQLAlchemy(app, metadata=made.db.metadata)
+    app.add_url_rule("/login/<user>", "login", lambda user: str(login_user(SimpleNamespace(get_id=lambda: user))))
+    app.add_url_rule("/who", "who", lambda: current_user["id"])
+    start = threading.Barrier(8)
+
+    def sign_in(user: str) -> str:
+        browser = app.test_client()
+        start.wait()
+        browser.get(f"/login/{user}")
+        return browser.get("/who").text
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(sign_in, "abcdefgh")) == list("abcdefgh")
 
 
 def test_an_app_without_a_database_is_told_what_to_write(sqlite_url: str) -> None:
