@@ -24,8 +24,11 @@ from .sessions.parts import AppState
 from .web import actions, cookies, live, text, views
 from .web.actions import ANY_USER, AnyUser
 from .web.current import current_session, current_user
+from .web.flask_wtf import spare_own_routes
 from .web.hooks import FlaskHooks
 from .web.live import GuardedStream
+from .web.own_templates import OwnSyntaxLoader
+from .web.problems import Problem, answer
 from .web.request import check_origin, exempt_from_origin_check
 from .web.state import EXTENSION, app_state
 from .web.watcher import LiveConnection
@@ -40,10 +43,11 @@ log = logging.getLogger("flask_corbado_session")
 UserLoaderT = TypeVar("UserLoaderT", bound=Callable[[str], Any])
 ClaimsLoaderT = TypeVar("ClaimsLoaderT", bound=ClaimsLoader)
 HandlerT = TypeVar("HandlerT", bound=Callable[[], Any])
+FactoryT = TypeVar("FactoryT", bound=Callable[[], Any])
 NotifierT = TypeVar("NotifierT", bound=Callable[[Notice], object])
 LocatorT = TypeVar("LocatorT", bound=Callable[[str], "str | None"])
 T = TypeVar("T")
-ViewT = TypeVar("ViewT", bound=Callable[..., Any])
+ViewT = TypeVar("ViewT", bound="Callable[..., Any] | Blueprint")
 
 
 class CorbadoSession:
@@ -72,11 +76,14 @@ class CorbadoSession:
         else:
             state = self._on_database(app, db, settings)
         app.extensions[EXTENSION] = state
-        app.wsgi_app = cookies.wrap(app.wsgi_app, state)  # type: ignore[method-assign, assignment]
+        app.wsgi_app = cookies.wrap(app.wsgi_app, state, lambda: spare_own_routes(app))  # type: ignore[method-assign, assignment]
         app.register_blueprint(_routes(state))
         app.cli.add_command(commands.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
         text.add_to(app.jinja_env)
+        if app.jinja_env.loader is not None:
+            app.jinja_env.loader = OwnSyntaxLoader(app.jinja_env.loader)
+        app.error_handler_spec[None][None].setdefault(Problem, answer)
         if state.reads_cookies and not settings.cookie_secure and not app.debug and not app.testing:
             log.warning(
                 "CORBADO_SESSION_COOKIE_SECURE is False: cookies travel in the clear; fine for development only"
@@ -102,10 +109,12 @@ class CorbadoSession:
     def user_loader(self, loader: UserLoaderT) -> UserLoaderT:
         """Register the function that loads a user.
 
-        It is asked at each refresh, and when ``current_user`` is first touched in a request.
+        It is asked at each refresh, and when ``current_user`` is first touched in a request. ``login_required`` alone
+        does not ask it: whom the loader no longer knows, such a view serves for the rest of their short session, which
+        is ``CORBADO_SESSION_SHORT_LIFETIME`` at most.
 
-        :param loader: called with the user id; returns the user. None (deleted, disabled) ends the session as
-            ``user_disabled``.
+        :param loader: called with the user id; returns the user. None, or a user whose ``is_active`` is false, ends
+            the session as ``user_disabled``. What it raises ends nothing.
         :returns: the loader, so that this works as a decorator.
         """
         self._hooks.user_loader = loader
@@ -114,13 +123,23 @@ class CorbadoSession:
     def claims_loader(self, loader: ClaimsLoaderT) -> ClaimsLoaderT:
         """Register the function that says which claims a user's short sessions hold.
 
-        It is asked before a sign-in writes anything, and at each refresh.
+        It is asked before a sign-in writes anything, and at each refresh. If it fails at a refresh, or the claims no
+        longer fit in a cookie, the session goes on with the claims of its sign-in, and the log says why.
 
         :param loader: called with the user id; returns a mapping of JSON values, or None.
         :returns: the loader, so that this works as a decorator.
         """
         self._hooks.claims_loader = loader
         return loader
+
+    def anonymous_user(self, factory: FactoryT) -> FactoryT:
+        """Register who ``current_user`` is when nobody is signed in, in the place of :class:`AnonymousUser`.
+
+        :param factory: a class, or a function; called without arguments, once in a request.
+        :returns: the factory, so that this works as a decorator.
+        """
+        self._hooks.anonymous_user = factory
+        return factory
 
     def unauthorized_handler(self, handler: HandlerT) -> HandlerT:
         """Register the function whose return value a protected view answers to an unauthenticated request.
@@ -152,8 +171,8 @@ class CorbadoSession:
     def csrf_exempt(self, view: ViewT) -> ViewT:
         """Spare a view the origin check, because it verifies an identity provider's answer for itself.
 
-        :param view: the view.
-        :returns: the view, so that this works as a decorator.
+        :param view: the view, the class of one or a method of that, or a blueprint with all its views.
+        :returns: what was given, so that this works as a decorator.
         """
         marked: ViewT = exempt_from_origin_check(view)
         return marked
@@ -164,7 +183,8 @@ class CorbadoSession:
         """The devices a user is signed in on, each with its live sessions; the current one first.
 
         :param user_id: whose devices; the signed-in user's by default.
-        :raises SessionNotFound: when nobody is signed in and no user is named.
+        :raises Problem: a 401, in a request in which nobody is signed in, when no user is named.
+        :raises SessionNotFound: outside a request, when no user is named.
         """
         return actions.list_devices(user_id)
 
@@ -174,7 +194,8 @@ class CorbadoSession:
         :param user_id: whose sessions; the signed-in user's by default.
         :param limit: how many at most.
         :param offset: how many to skip.
-        :raises SessionNotFound: when nobody is signed in and no user is named.
+        :raises Problem: a 401, in a request in which nobody is signed in, when no user is named.
+        :raises SessionNotFound: outside a request, when no user is named.
         """
         return actions.list_history(user_id, limit=limit, offset=offset)
 
@@ -211,7 +232,8 @@ class CorbadoSession:
     def revoke_others(self) -> None:
         """End every session of the signed-in user but this one, everywhere within a second.
 
-        :raises SessionNotFound: when nobody is signed in.
+        :raises Problem: a 401, when nobody is signed in.
+        :raises SessionNotFound: outside a request.
         """
         actions.revoke_others()
 
@@ -230,6 +252,7 @@ class CorbadoSession:
         """Give this browser a short session with the claims of now, in this response; other browsers keep theirs.
 
         :raises Unauthenticated: when no session came by cookie.
+        :raises RuntimeError: outside a request, or once the response has begun to leave.
         """
         actions.refresh_claims()
 
@@ -251,7 +274,7 @@ class CorbadoSession:
             operators = sessions.operator_blueprint(allow=lambda user: user.is_admin)
             app.register_blueprint(operators, url_prefix="/operator")
 
-        :param allow: asked at each request, of ``current_user``; whoever it is false of gets the app's 404.
+        :param allow: called at each request with ``current_user``; a user for whom it is false gets the app's 404.
         :param display_names: called with the user ids on a page; returns what these people are called. Without it
             they are shown by their ids.
         """

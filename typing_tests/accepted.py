@@ -44,6 +44,13 @@ def load_user(user_id: str) -> User | None:
     return db.session.get(User, int(user_id))
 
 
+@sessions.anonymous_user
+class Guest:
+    """Nobody, with a name."""
+
+    name = "a guest"
+
+
 @sessions.claims_loader
 async def load_claims(user_id: str) -> Mapping[str, Any]:
     return {"role": "reader"}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from flask import current_app
 
+from ..database.engine import Database
 from ..keys.key import weakness
 from ..model.settings import DEFAULT_ISSUER, Settings
 from ..web.state import app_state
@@ -20,6 +21,7 @@ def risky_settings() -> list[str]:
     risks = list(_cookie_risks(state.settings)) + list(key_risks())
     if state.parts is not None:
         risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings))
+        risks += _namesake_risks(state.settings, state.parts.database)
     if current_app.debug:
         risks.append("the app runs in debug mode: never do that where others can reach the app")
     return risks
@@ -45,6 +47,15 @@ def _cookie_risks(settings: Settings) -> Iterator[str]:
         plain = sorted(origin for origin in origins if origin.startswith("http://"))
         if plain:
             yield f"CORBADO_SESSION_{name} names {', '.join(plain)}: anyone on the network can act as it; use https"
+
+
+def _namesake_risks(settings: Settings, database: Database) -> Iterator[str]:
+    """An app that nothing tells from another one under the same ``SECRET_KEY``."""
+    if settings.keys_file is None and settings.issuer == DEFAULT_ISSUER and not database.address:
+        yield (
+            "CORBADO_SESSION_ISSUER is not set, and the database's URL names no host and no database: any app under "
+            "the same SECRET_KEY accepts this one's short sessions; give the app an issuer of its own"
+        )
 
 
 def _view_risks(settings: Settings) -> Iterator[str]:

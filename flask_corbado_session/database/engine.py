@@ -7,6 +7,7 @@ second of the same pool is a deadlock under load. Every wait is bounded: a slow 
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -29,6 +30,9 @@ STALE_WINDOW = 0.5
 
 TIMEOUT = 2
 """Seconds to connect, to get a connection from the pool, to get a lock, to run a statement."""
+
+_WHERE = ("host", "hostaddr", "port", "dbname", "service", "unix_socket")
+"""The parameters of a URL that say where a database is."""
 
 _OWN_POOL = ("pool", "poolclass", "pool_size", "max_overflow", "pool_timeout", "pool_reset_on_return", "pool_use_lifo")
 _POSTGRES_SETTINGS = (
@@ -56,6 +60,18 @@ class Database:
                 if self._engine is None:
                     self._engine = self._make()
         return self._engine
+
+    @property
+    def address(self) -> str:
+        """Where this database is, without a user, a password or an option. No two in memory are the same; empty if
+        the URL does not say, as with a ``creator``."""
+        url = self.engine.url
+        if is_in_memory(url):
+            return secrets.token_hex()
+        where = {name: value for name, value in url.query.items() if name in _WHERE}
+        if not (url.host or url.database or where):
+            return ""
+        return str(URL.create(url.get_backend_name(), None, None, url.host, url.port, url.database, where))
 
     def begin_request(self) -> None:
         """What this thread does next is a request of its own, and may wait anew."""

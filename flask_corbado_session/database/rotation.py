@@ -82,7 +82,11 @@ class Rotation:
         nothing was changed, or the change is harmless to present again.
         """
         now = to_ms(at)
-        values = {
+        values = self._values(token, context, now)
+        return self._database.run(lambda connection: self._present(connection, token, values, now))
+
+    def _values(self, token: Token, context: Context, now: int) -> dict[str, Any]:
+        return {
             "sid": token.session_id,
             "secret": token.secret_hash,
             "g": token.generation,
@@ -93,7 +97,6 @@ class Rotation:
             "from_user_agent": context.user_agent,
             "idle": now + self._idle_lifetime,
         }
-        return self._database.run(lambda connection: self._present(connection, token, values, now))
 
     def look(self, token: Token, at: datetime) -> Accepted | Gone | None:
         """What this authentic token would be given, without moving the row; None for a spent one. One statement."""
@@ -107,15 +110,29 @@ class Rotation:
         row = self._database.run(lambda connection: connection.execute(stmt).one_or_none())
         return _gone(row, to_ms(at)) or _accepted("hold", row)
 
-    def _present(self, connection: Connection, token: Token, values: dict[str, Any], now: int) -> Accepted | Gone:
+    def advance(self, token: Token, context: Context, at: datetime) -> Accepted | None:
+        """Move the row on if this authentic token allows; None, and no second statement, where it does not.
+
+        Raises :class:`StoreUnavailable`, as :meth:`present` does.
+        """
+        values = self._values(token, context, to_ms(at))
+        return self._database.run(lambda connection: self._move_on(connection, values))
+
+    def _move_on(self, connection: Connection, values: dict[str, Any]) -> Accepted | None:
         if connection.dialect.update_returning:
             row = connection.execute(self._advance, values).one_or_none()
         else:  # MySQL and MariaDB: what was written is read back in a transaction of its own
             changed = connection.execute(self._advance, values).rowcount
             row = connection.execute(self._select, values).one_or_none() if changed else None
-        if row is not None:
-            kind: RefreshKind = "promote" if row.last_step == 1 else "reopen" if row.last_step == 0 else "rollback"
-            return _accepted(kind, row)
+        if row is None:
+            return None
+        kind: RefreshKind = "promote" if row.last_step == 1 else "reopen" if row.last_step == 0 else "rollback"
+        return _accepted(kind, row)
+
+    def _present(self, connection: Connection, token: Token, values: dict[str, Any], now: int) -> Accepted | Gone:
+        accepted = self._move_on(connection, values)
+        if accepted is not None:
+            return accepted
         row = connection.execute(self._select, values).one_or_none()
         return _classify(row, token, now) or self._end_reused(connection, row, values)
 

@@ -71,7 +71,7 @@ class SessionStore:
         return self._run_end(self._owned(self._session.c.id == session_id, user_id), reason, now)
 
     def end_sessions(self, session_ids: Sequence[str], reason: EndReason, now: datetime) -> list[str]:
-        """End these sessions, whoever's they are."""
+        """End these sessions, of any user."""
         return self._run_end(self._session.c.id.in_(session_ids), reason, now)
 
     def end_device(self, device_id: str, reason: EndReason, now: datetime, *, user_id: str | None = None) -> list[str]:

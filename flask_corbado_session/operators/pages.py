@@ -18,9 +18,10 @@ from ..database import conditions
 from ..model.errors import StoreUnavailable
 from ..model.records import SessionState
 from ..tokens.ids import is_id
+from ..web.client import is_navigation
 from ..web.current import current_user
 from ..web.guards import login_required
-from ..web.problems import BadRequestProblem, SessionNotFoundProblem, is_navigation
+from ..web.problems import BadRequestProblem, SessionNotFoundProblem
 from ..web.state import app_state
 from . import revoke as revocation
 from .chart import draw

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from flask import Blueprint, current_app, render_template, request
+from flask import current_app, render_template, request
 from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import Row
 
 from ..keys.key import in_signing_order
 from ..model.clock import from_ms, to_ms
 from ..tokens.ids import is_id
+from ..web.any_host import AnyHostBlueprint
 from ..web.current import current_session
 from ..web.problems import BadRequestProblem
 from ..web.request import found_or_503
@@ -31,7 +32,7 @@ DisplayNames = Callable[[Collection[str]], Mapping[str, str]]
 T = TypeVar("T")
 
 
-class OperatorBlueprint(Blueprint):
+class OperatorBlueprint(AnyHostBlueprint):
     """A blueprint whose pages call users by ``display_names(user_ids)``, if there is such a function."""
 
     display_names: DisplayNames | None = None
@@ -83,7 +84,6 @@ def render(template: str, about: Collection[str] = (), **values: Any) -> str:
     return render_template(
         f"corbado_session/operator/{template}",
         blueprint=request.blueprint,
-        has_static=app_state().settings.url_prefix is not None,
         at=from_ms,
         names=_names(about),
         term=term,

@@ -11,6 +11,7 @@ from ..model.clock import Clock
 from ..model.settings import Settings
 from ..verification.ended import EndedSessionCache
 from ..verification.short_sessions import ShortSessionAuthenticator
+from .ahead import RefreshAhead
 from .connected import ConnectedSessions
 from .ending import Ending
 from .hooks import Hooks
@@ -27,6 +28,7 @@ class DatabaseParts:
     database: Database
     sign_in: SignIn
     refresh: Refresh
+    refresh_ahead: RefreshAhead
     ending: Ending
     revocation: Revocation
     disown_links: DisownLinks

@@ -1,6 +1,6 @@
 """Devices and sessions are listed here, and ended from elsewhere: by their user on another device, or by an operator.
 
-``user_id=None`` acts for anyone; the web asks for that in so many words (``ANY_USER``).
+``user_id=None`` acts on anyone's; the web has callers say so explicitly (``ANY_USER``).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Revocation:
         return self._sessions.history(user_id, limit, offset)
 
     def session(self, session_id: str) -> LongSession | None:
-        """One session, live or ended, whoever's it is."""
+        """One session of any user, live or ended."""
         return self._sessions.session(session_id) if is_id(session_id) else None
 
     def live_sessions(self, user_id: str | None, limit: int) -> list[LongSession]:
@@ -102,7 +102,7 @@ class Revocation:
         return self._record(ended, user_id, reason, lambda: True)
 
     def revoke_sessions(self, session_ids: list[str], reason: EndReason) -> list[str]:
-        """End these sessions, whoever's they are; the ids of what was ended."""
+        """End these sessions, of any user; the ids of what was ended."""
         ended = self._sessions.end_sessions(session_ids, reason, self._clock.now())
         return self._record(ended, None, reason, lambda: True)
 

@@ -62,6 +62,10 @@ _jws.register_algorithm("Ed25519", OKPAlgorithm())  # PyJWT knows it as EdDSA on
 # ---- making
 
 
+class ClaimsTooLarge(ValueError):
+    """The token would be longer than a browser keeps."""
+
+
 def mint(short: ShortSession, key: Key, audience: str | None, cookie: str) -> str:
     """The signed token of ``short``; ValueError names the largest claim if a browser would drop the cookie."""
     payload: dict[str, Any] = {
@@ -81,7 +85,7 @@ def mint(short: ShortSession, key: Key, audience: str | None, cookie: str) -> st
     token = jwt.encode(payload, key.private, algorithm=key.algorithm, headers={"kid": key.kid, "typ": "JWT"})
     if len(token) + len(cookie) > COOKIE_LIMIT:
         largest = max(short.claims, key=lambda name: len(json.dumps(short.claims[name])), default="amr")
-        raise ValueError(
+        raise ClaimsTooLarge(
             f"the short session would be {len(token) + len(cookie)} bytes and browsers drop a cookie over 4096: "
             f"its largest claim is {largest!r}; keep the claims below {COOKIE_LIMIT} bytes together"
         )

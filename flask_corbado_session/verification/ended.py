@@ -5,20 +5,23 @@ The ended set is how a revoked session stops everywhere within a second, for one
 
 from __future__ import annotations
 
+import heapq
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from itertools import chain
 
 from ..model.clock import Clock, lifetime_ms, to_ms
 from ..model.errors import StoreUnavailable
 from ..model.records import Changes, GoneReason
+from .single_flight import SingleFlight
 
 log = logging.getLogger("flask_corbado_session")
 
 LONGEST_WAIT = 0.25
-"""Seconds that a request waits for the query of another before it makes do with the last set."""
+"""Seconds that a request waits for the set to be refreshed before it makes do with the last one."""
 
 FEED_AGE = timedelta(milliseconds=200)
 """How old the set may be when the revocation feed is served from it."""
@@ -37,8 +40,9 @@ _NOTHING = timedelta(0)
 class EndedSet:
     """The ids of the sessions that ended during the last short lifetime.
 
-    ``fetch(since)`` returns what changed after a time in milliseconds. The first caller after the interval refreshes
-    the set for the whole process.
+    ``fetch(since)`` returns what changed after a time in milliseconds. The first caller after the interval has the set
+    refreshed, in the background, for the whole process. Nobody waits for that longer than 250 ms, and while it hangs
+    nobody waits at all: the last set serves.
     """
 
     def __init__(
@@ -55,13 +59,17 @@ class EndedSet:
         self._ended: dict[str, int] = {}
         self._not_before: dict[str, int] = {}
         self._known_until = 0
-        self._failing = False
-        self._asked_at = clock.now() - 2 * interval
+        self._forgotten_until = 0
+        self._is_slow = False
+        """Whether a caller has waited in vain since the last refresh that succeeded."""
+        self._error: Exception | None = None
+        self._refreshed_at = clock.now() - 2 * interval
         self._lock = threading.Lock()
+        self._flight = SingleFlight(self._refresh)
 
     def holds(self, session_id: str, now: datetime) -> bool:
         """Whether this session has been ended, as of at most one interval ago."""
-        if not _NOTHING <= now - self._asked_at < self._interval:
+        if not _NOTHING <= now - self._refreshed_at < self._interval:
             self.bring_up_to_date()
         return session_id in self._ended
 
@@ -78,48 +86,49 @@ class EndedSet:
         now = to_ms(self._clock.now())
         self._ended.update(dict.fromkeys(session_ids, now))
 
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last refresh failed, so that an older set serves."""
-        return self._failing
-
     def since(self, at: int, limit: int) -> tuple[list[str], dict[str, int], int]:
         """What changed after ``at``: the ids that ended, the not-before times by id, and the time this reaches up to.
 
         All times are milliseconds. At most ``limit`` changes are returned, and any that share the time of the last.
         """
         self.bring_up_to_date(FEED_AGE)
-        ended, not_before = self._ended.copy(), self._not_before.copy()
-        times = sorted(time for known in (ended, not_before) for time in known.values() if time > at)
-        last = times[:limit][-1] if times else at
-        return (
-            [session_id for session_id, time in ended.items() if at < time <= last],
-            {session_id: time for session_id, time in not_before.items() if at < time <= last},
+        ended = [(time, session_id) for session_id, time in self._ended.copy().items() if time > at]
+        not_before = [(time, session_id) for session_id, time in self._not_before.copy().items() if time > at]
+        reaches = self._known_until
+        if len(ended) + len(not_before) > limit:
             # not ``at`` where that is later: a service that once got a time of a wrong clock would miss every end
-            last if len(times) > limit else self._known_until,
+            reaches = heapq.nsmallest(limit, chain(ended, not_before))[-1][0]
+            ended = [change for change in ended if change[0] <= reaches]
+            not_before = [change for change in not_before if change[0] <= reaches]
+        return (
+            [session_id for _, session_id in ended],
+            {session_id: time for time, session_id in not_before},
+            reaches,
         )
 
     def bring_up_to_date(self, age: timedelta | None = None) -> None:
-        """Refresh the set if it is older than the interval; if another thread does, wait for it, 250 ms at most."""
-        age = self._interval if age is None else min(age, self._interval)
-        if not self._is_older(age):
+        """Refresh the set if it is older than the interval (or than ``age``, if that is shorter)."""
+        if not self._is_older(self._interval if age is None else min(age, self._interval)):
             return
-        if self._lock.acquire(blocking=False):
-            try:
-                if self._is_older(age):
-                    self._refresh()
-            finally:
-                self._lock.release()
-        elif self._lock.acquire(timeout=LONGEST_WAIT):
-            self._lock.release()
+        self._flight.start()
+        if not self._is_slow and not self._flight.wait(LONGEST_WAIT):
+            self._note_slow()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _note_slow(self) -> None:
+        with self._lock:
+            if not self._is_slow:
+                log.warning("the sessions that ended are still being fetched, the last known set serves meanwhile")
+            self._is_slow = True
 
     def _is_older(self, age: timedelta) -> bool:
         # after a clock was set back too
-        return not _NOTHING <= self._clock.now() - self._asked_at < age
+        return not _NOTHING <= self._clock.now() - self._refreshed_at < age
 
     def _refresh(self) -> None:
-        asked_at = self._clock.now()
-        now = to_ms(asked_at)
+        now = to_ms(self._clock.now())
         oldest = now - self._keep
         try:
             # while a clock was ahead, ids were dropped too early: once it is set back they are fetched again
@@ -127,42 +136,60 @@ class EndedSet:
             changes = self._fetch(since)
         except StoreUnavailable as error:
             log.warning("the sessions that ended could not be fetched, the last known set serves: %s", error)
-            self._asked_at = self._clock.now()
-            self._failing = True
+        except Exception as error:  # not for the thread but for a developer: the tables are missing, say
+            self._error = error
             return
-        # changed in place, not replaced: what another request adds meanwhile must not be lost
-        for known, changed in ((self._ended, changes.ended), (self._not_before, changes.not_before)):
-            known.update(changed)
+        else:
+            # changed in place, not replaced: what another request adds meanwhile must not be lost
+            self._ended.update(changes.ended)
+            self._not_before.update(changes.not_before)
+            self._forget(oldest)
+            self._known_until = now
+            self._is_slow = False
+        # from now on, and not from when it was asked: a slow query must not be asked again as soon as it is answered
+        self._refreshed_at = self._clock.now()
+
+    def _forget(self, oldest: int) -> None:
+        """Drop what no short session can be as old as; every so often, since it looks at all of them."""
+        if abs(oldest - self._forgotten_until) < OVERLAP:
+            return
+        self._forgotten_until = oldest
+        for known in (self._ended, self._not_before):
             for session_id in [session_id for session_id, at in known.copy().items() if at <= oldest]:
                 known.pop(session_id, None)
-        self._known_until = now
-        self._failing = False
-        self._asked_at = asked_at
 
 
 class EndedSessionCache:
     """Ended sessions that presented a token lately, so that an ended cookie does not cost a statement each request.
 
-    Bounded, and of this process: the rows have it all.
+    Known by id and by the secret of the token that was presented: whoever has ``SECRET_KEY`` and somebody's id, but not
+    their secret, is ``missing``, and their session must not be. What this process ended itself is known by the id
+    alone. Bounded, and of this process: the rows have it all.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._reasons: dict[str, tuple[GoneReason, datetime]] = {}  # in the order in which they are forgotten
+        # in the order in which they are forgotten
+        self._reasons: dict[tuple[str, bytes | None], tuple[GoneReason, datetime]] = {}
         self._lock = threading.Lock()
 
-    def reason(self, session_id: str) -> GoneReason | None:
-        """Why this session is gone, if that was recorded within the last minute."""
-        reason, until = self._reasons.get(session_id, (None, None))
-        return reason if until is not None and self._clock.now() < until else None
+    def reason(self, session_id: str, secret_hash: bytes | None = None) -> GoneReason | None:
+        """Why this session is gone for who presents this secret, if that was recorded within the last minute."""
+        for key in ((session_id, secret_hash), (session_id, None)):
+            reason, until = self._reasons.get(key, (None, None))
+            if until is not None and self._clock.now() < until:
+                return reason
+        return None
 
-    def remember(self, session_ids: Iterable[str], reason: GoneReason) -> None:
-        """Record that these sessions have ended. Of more than 4,096 the oldest are forgotten."""
+    def remember(self, session_ids: Iterable[str], reason: GoneReason, secret_hash: bytes | None = None) -> None:
+        """Record that these sessions have ended, for any secret or for this one. Of more than 4,096 the oldest are
+        forgotten."""
         until = self._clock.now() + CACHE_TTL
         with self._lock:
             for session_id in deque(session_ids, maxlen=_CACHE_SIZE):
-                self._reasons.pop(session_id, None)
-                self._reasons[session_id] = reason, until
+                key = session_id, secret_hash
+                self._reasons.pop(key, None)
+                self._reasons[key] = reason, until
                 if len(self._reasons) > _CACHE_SIZE:
                     del self._reasons[next(iter(self._reasons))]
 

@@ -10,7 +10,8 @@ from typing import Any
 from ..keys.jwk import load_key
 from ..keys.key import ALGORITHM_OF_ALG, KEY_TYPES, Key, SigningAlgorithm
 from ..model.errors import StoreUnavailable
-from .http import TIMEOUT, SingleFlight, check_url, fetch_json
+from .http import TIMEOUT, check_url, fetch_json
+from .single_flight import SingleFlight
 
 log = logging.getLogger("flask_corbado_session")
 

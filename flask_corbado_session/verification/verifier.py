@@ -9,8 +9,8 @@ from ..model.clock import Clock
 from ..model.errors import StoreUnavailable
 from ..model.records import Changes, ShortSession
 from ..tokens.short import ShortTokenVerifier
-from .ended import LONGEST_WAIT, OVERLAP, EndedSet
-from .http import SingleFlight, check_url, fetch_json
+from .ended import OVERLAP, EndedSet
+from .http import check_url, fetch_json
 from .remote_keys import RemoteKeys
 from .short_sessions import ShortSessionAuthenticator
 
@@ -63,40 +63,26 @@ class ShortSessionVerifier:
 
 
 class RevocationPoller:
-    """Keeps an ended set by polling the issuer's revocation feed, in the background.
+    """Keeps an ended set by polling the issuer's revocation feed.
 
-    A request waits for a poll for a quarter of a second at most. The feed's times are the issuer's, so that the two
-    clocks may differ.
+    The feed's times are the issuer's, so that the two clocks may differ.
     """
 
     def __init__(self, url: str, clock: Clock, interval: timedelta) -> None:
         self._url = check_url(url)
         self._until = 0
-        self._error: StoreUnavailable | None = None
-        self._flight = SingleFlight(self._fetch)
         self.ended = EndedSet(self._poll, clock, interval, LONGEST_SHORT_LIFETIME)
 
     def _poll(self, _since: int) -> Changes:
-        """Poll, for :class:`EndedSet`; StoreUnavailable while the issuer is slow or down: the last set serves."""
-        self._flight.start()
-        if not self._flight.wait(LONGEST_WAIT):
-            raise StoreUnavailable("the issuer's revocations are still being fetched")
-        if self._error is not None:
-            raise StoreUnavailable(str(self._error))
-        return Changes()  # :meth:`_fetch` puts the changes into the set itself, so that a late answer is not lost
-
-    def _fetch(self) -> None:
+        """Poll, for :class:`EndedSet`, page by page; what came before a page that failed is in the set already."""
         since, more = max(self._until - OVERLAP, 0), True
-        try:
-            while more:
-                document = fetch_json(f"{self._url}{'&' if '?' in self._url else '?'}since={since}")
-                page = read_feed(document)
-                self._record(page)
-                more = document.get("more") is True and page.until > since
-                self._until = since = page.until
-            self._error = None
-        except StoreUnavailable as error:
-            self._error = error
+        while more:
+            document = fetch_json(f"{self._url}{'&' if '?' in self._url else '?'}since={since}")
+            page = read_feed(document)
+            self._record(page)
+            more = document.get("more") is True and page.until > since
+            self._until = since = page.until
+        return Changes()
 
     def _record(self, page: RevocationPage) -> None:
         self.ended.add(page.ended)

@@ -14,7 +14,6 @@ from ..sessions.parts import AppState
 EXTENSION = "corbado_session"
 _REQUEST_STATE = "flask_corbado_session.request_state"
 _ON_CONTEXT = "_corbado_session_request_state"
-NOT_LOADED = object()
 
 _current_context: Any = vars(globals).get("request_ctx", globals.app_ctx)._get_current_object
 """The request context; Flask 3.2 makes one context of two."""
@@ -30,11 +29,13 @@ class RequestState:
 
     __slots__ = (
         "app_state",
+        "drops_form",
         "environ",
         "handshake",
         "identity",
         "is_protected",
         "is_taken",
+        "loader_error",
         "outcome",
         "outer",
         "response_started",
@@ -48,11 +49,16 @@ class RequestState:
         self.environ = environ
         self.outcome: Outcome | None = None
         """None until someone asks."""
-        self.user: Any = NOT_LOADED
+        self.user: tuple[str | None, Any] | None = None
+        """The app's user and the id they were loaded for (``web/kept_user``)."""
         self.is_protected = False
         """Whether ``login_required`` let this request through."""
         self.response_started = handshake is not None
-        """Whether the response has begun to leave, or left long ago; from then on nothing is refreshed."""
+        """Whether the response has begun to leave, or left long ago; from then on nobody can ask for the first time."""
+        self.loader_error: Exception | None = None
+        """What the app's ``user_loader`` raised at this request's refresh: who needs the user gets it raised."""
+        self.drops_form = False
+        """Whether the form that waits in this browser (``web/resume``) is to be forgotten."""
         self.handshake = handshake
         """For a later context on an environ: the state of the first one."""
         self.identity: ShortSession | None = None

@@ -62,7 +62,7 @@ _REASONS = {
 
 def add_to(templates: Environment) -> None:
     """Add the functions of this module to an app's templates."""
-    templates.globals["corbado_session_text"] = text
+    templates.globals.update(corbado_session_text=text, corbado_session_has_static=has_static)
     templates.filters.update(
         corbado_session_ago=ago,
         corbado_session_day=day,
@@ -72,6 +72,11 @@ def add_to(templates: Environment) -> None:
         corbado_session_methods=methods,
         corbado_session_reason=reason,
     )
+
+
+def has_static() -> bool:
+    """Whether the stylesheets and scripts of the extension are served: without a URL prefix they are not."""
+    return app_state().settings.url_prefix is not None
 
 
 def text(message: str, **values: Any) -> str:

@@ -26,12 +26,12 @@ from flask_corbado_session import (
 )
 from flask_corbado_session.testing import copy_jar, expire_short, move_clock, signed_in
 from tests.support.apps import SECRET_KEY, make_app, rows_of, state_of, statements
+from tests.support.jars import SHORT
 from tests.support.rules import heard
-from tests.support.site import Site
+from tests.support.site import Site, cookie_of
 
 OTHER_KEY = "Zk8vQ2nW5xR9tY3uJ7mL4pS6aD1fG0hB"
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
-SHORT = "__Host-cbo_short_session"
 
 
 def bare_app(url: str, name: str = "bare", **config: Any) -> Flask:
@@ -48,10 +48,8 @@ def new_db() -> SQLAlchemy:
     return SQLAlchemy(model_class=Base)
 
 
-def cookie_of(client: FlaskClient, name: str = SHORT) -> str:
-    cookie = client.get_cookie(name)
-    assert cookie is not None
-    return f"{name}={cookie.value}"
+def cookie_header(client: FlaskClient, name: str = SHORT) -> str:
+    return f"{name}={cookie_of(client, name)}"
 
 
 # ---- several apps
@@ -73,7 +71,7 @@ def test_two_apps_of_one_instance_share_nothing_but_its_callbacks(tmp_path: Any)
     alice = signed_in(one, "alice")
     assert alice.get("/me").text == "alice"
     stranger = other.test_client(use_cookies=False)
-    everything = "; ".join(cookie_of(alice, name) for name in (SHORT, "__Host-cbo_long_session"))
+    everything = "; ".join(cookie_header(alice, name) for name in (SHORT, "__Host-cbo_long_session"))
     assert stranger.get("/me", headers={"Cookie": everything}).status_code == 401
     assert state_of(one) is not state_of(other)
     assert rows_of(other).revocation.devices("alice", None) == []
@@ -105,7 +103,7 @@ def test_two_instances_may_stand_on_one_db(sqlite_url: str) -> None:
         db.create_all()
     alice = signed_in(apps[0], "alice")
     assert alice.get("/me").text == "alice"
-    assert apps[1].test_client(use_cookies=False).get("/me", headers={"Cookie": cookie_of(alice)}).text == "alice"
+    assert apps[1].test_client(use_cookies=False).get("/me", headers={"Cookie": cookie_header(alice)}).text == "alice"
     assert loaded == ["one", "other"]
 
 
@@ -123,7 +121,7 @@ def test_a_factory_may_be_called_again_and_again(sqlite_url: str) -> None:
 
     first, second = create_app(), create_app()
     alice = signed_in(first, "alice")
-    answer = second.test_client(use_cookies=False).get("/me", headers={"Cookie": cookie_of(alice)})
+    answer = second.test_client(use_cookies=False).get("/me", headers={"Cookie": cookie_header(alice)})
     assert answer.text == "alice"
     assert {"corbado_session", "corbado_device"} <= set(db.metadata.tables)
 
@@ -169,7 +167,7 @@ def test_a_secret_key_that_was_taken_away_takes_its_sessions_but_not_their_cooki
 
 def ask_with(app: Flask, client: FlaskClient, name: str) -> Any:
     """Another app, or process, with one cookie of this browser."""
-    return app.test_client(use_cookies=False).get("/protected", headers={"Cookie": cookie_of(client, name)})
+    return app.test_client(use_cookies=False).get("/protected", headers={"Cookie": cookie_header(client, name)})
 
 
 # ---- mounted in one another
@@ -186,7 +184,7 @@ def test_a_mounted_app_has_its_own_session(tmp_path: Any) -> None:
         app.add_url_rule("/me", view_func=me)
     both = DispatcherMiddleware(outer.wsgi_app, {"/inner": inner.wsgi_app})
     client = Client(both, use_cookies=False)
-    alice, bob = cookie_of(signed_in(outer, "alice")), cookie_of(signed_in(inner, "bob"))
+    alice, bob = cookie_header(signed_in(outer, "alice")), cookie_header(signed_in(inner, "bob"))
     asked = [client.get(path, headers={"Cookie": f"{alice}; {bob}"}).text for path in ("/me", "/inner/me")]
     assert asked == ["alice in /", "bob in /inner"]
     assert client.get("/inner/me", headers={"Cookie": alice}).text == "None in /inner"
@@ -206,8 +204,8 @@ def test_a_view_that_calls_another_app_gets_its_own_session_back(tmp_path: Any) 
 
     alice, bob = signed_in(outer, "alice"), signed_in(inner, "bob")
     clock.move(minutes=16)
-    long = cookie_of(alice, "__Host-cbo_long_session")
-    answer = outer.test_client(use_cookies=False).get("/around", headers={"Cookie": f"{cookie_of(bob)}; {long}"})
+    long = cookie_header(alice, "__Host-cbo_long_session")
+    answer = outer.test_client(use_cookies=False).get("/around", headers={"Cookie": f"{cookie_header(bob)}; {long}"})
     assert answer.text == "bob in /, alice in /"
     assert answer.headers["Cache-Control"] == "no-store"
     assert len(answer.headers.getlist("Set-Cookie")) == 2
@@ -217,7 +215,7 @@ def test_behind_a_proxy_the_origin_is_the_one_the_browser_sees(sqlite_url: str) 
     app, _, _ = make_app(sqlite_url)
     alice = signed_in(app, "alice")
     app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1)  # type: ignore[method-assign]
-    forwarded = {"X-Forwarded-Host": "app.example.com", "X-Forwarded-Proto": "https", "Cookie": cookie_of(alice)}
+    forwarded = {"X-Forwarded-Host": "app.example.com", "X-Forwarded-Proto": "https", "Cookie": cookie_header(alice)}
     client = app.test_client(use_cookies=False)
     ours, theirs = ({"Origin": f"https://{host}", **forwarded} for host in ("app.example.com", "localhost"))
     assert client.post("/protected", headers=ours).status_code == 200
@@ -309,7 +307,7 @@ def test_an_unsafe_request_with_a_cookie_is_told_by_its_origin(subtests: pytest.
 
 def test_a_bearer_and_a_request_without_cookies_are_no_ones_forgery(app: Flask) -> None:
     alice = signed_in(app, "alice")
-    token = cookie_of(alice).partition("=")[2]
+    token = cookie_header(alice).partition("=")[2]
     stranger = app.test_client()
     assert stranger.post("/protected", headers={**FOREIGN, "Authorization": f"Bearer {token}"}).status_code == 200
     assert stranger.post("/protected", headers=FOREIGN).status_code == 401
@@ -347,7 +345,7 @@ def test_nobody_is_signed_in_or_out_or_revoked_by_a_foreign_page(app: Flask, pat
 
 
 def in_a_request_of(site: Site, client: FlaskClient) -> Any:
-    return site.app.test_request_context(headers={"Cookie": cookie_of(client)})
+    return site.app.test_request_context(headers={"Cookie": cookie_header(client)})
 
 
 ACTIONS: dict[str, Any] = {

@@ -19,6 +19,7 @@ from tests.support.jars import LONG, SHORT, Jar
 from tests.support.rules import database_down
 from tests.support.servers import ServerProcess
 from tests.support.services import bearer
+from tests.support.site import cookie_of
 
 FOREIGN = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
 CHALLENGE = re.compile(r'Bearer error="invalid_token", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]+"')
@@ -32,12 +33,6 @@ def alice(app: Flask, clock: MovingClock) -> FlaskClient:
 @pytest.fixture
 def nobody(app: Flask) -> FlaskClient:
     return app.test_client(use_cookies=False)
-
-
-def token_of(client: FlaskClient) -> str:
-    cookie = client.get_cookie(SHORT)
-    assert cookie is not None
-    return cookie.value
 
 
 def cookies_of(client: FlaskClient) -> dict[str, str]:
@@ -65,7 +60,7 @@ def test_the_scheme_has_no_case_and_blanks_do_not_count(
     for blanks in [" ", "  ", "     "]:
         for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"]:
             with subtests.test(scheme=scheme, blanks=blanks):
-                answer = nobody.get("/protected", headers={"Authorization": f"{scheme}{blanks}{token_of(alice)}"})
+                answer = nobody.get("/protected", headers={"Authorization": f"{scheme}{blanks}{cookie_of(alice)}"})
                 assert (answer.status_code, answer.get_json()["user_id"]) == (200, "alice")
 
 
@@ -98,10 +93,10 @@ def test_what_is_no_token_is_refused_by_its_reason(
             header, reason = WRONG[name]
             long = alice.get_cookie(LONG)
             assert long is not None
-            header = header.format(token=token_of(alice), long=long.value)
+            header = header.format(token=cookie_of(alice), long=long.value)
             answer = nobody.get("/protected", environ_overrides={"HTTP_AUTHORIZATION": header})
             assert is_refused(answer, reason)
-            assert token_of(alice) not in answer.text + str(answer.headers)
+            assert cookie_of(alice) not in answer.text + str(answer.headers)
 
 
 def test_without_a_token_the_challenge_names_no_error(nobody: FlaskClient) -> None:
@@ -120,7 +115,7 @@ def test_another_scheme_is_none_of_ours_and_leaves_the_cookies_alone(
 ) -> None:
     for header in OTHER_SCHEMES:
         with subtests.test(header=header):
-            given = {"HTTP_AUTHORIZATION": header.format(token=token_of(alice))}
+            given = {"HTTP_AUTHORIZATION": header.format(token=cookie_of(alice))}
             assert nobody.get("/protected", environ_overrides=given).status_code == 401
             assert alice.get("/protected", environ_overrides=given).get_json()["user_id"] == "alice"
             foreign = alice.post("/protected", environ_overrides=given, headers=FOREIGN)
@@ -132,13 +127,13 @@ def test_a_token_elsewhere_than_in_the_header_is_ignored(
 ) -> None:
     for name in ["access_token", "token", "bearer", "Authorization", SHORT]:
         with subtests.test(name=name):
-            given = {name: token_of(alice)}
+            given = {name: cookie_of(alice)}
             answers = [
                 nobody.get("/protected", query_string=given),
                 nobody.post("/protected", data=given),
                 nobody.post("/protected", json=given),
                 nobody.get(
-                    "/protected", headers={"X-Access-Token": token_of(alice), "Proxy-Authorization": "Bearer x"}
+                    "/protected", headers={"X-Access-Token": cookie_of(alice), "Proxy-Authorization": "Bearer x"}
                 ),
             ]
             assert [answer.status_code for answer in answers] == [401] * 4
@@ -154,7 +149,7 @@ def test_it_costs_no_statement_and_sets_no_cookie(
 ) -> None:
     alice.get("/protected")
     with statements(app) as seen:
-        answer = nobody.open("/protected", method=method, headers=bearer(token_of(alice)) | FOREIGN)
+        answer = nobody.open("/protected", method=method, headers=bearer(cookie_of(alice)) | FOREIGN)
     assert (answer.status_code, seen) == (200, [])
     assert "Set-Cookie" not in answer.headers
     assert answer.headers["Cache-Control"] == "no-store"
@@ -164,7 +159,7 @@ def test_it_costs_no_statement_and_sets_no_cookie(
 def test_an_expired_one_is_refused_though_the_cookies_would_refresh(
     app: Flask, alice: FlaskClient, nobody: FlaskClient, clock: MovingClock
 ) -> None:
-    token, cookies = token_of(alice), cookies_of(alice)
+    token, cookies = cookie_of(alice), cookies_of(alice)
     clock.move(minutes=16)
     with statements(app) as seen:
         assert is_refused(nobody.get("/protected", headers=bearer(token) | cookies), "expired")
@@ -174,7 +169,7 @@ def test_an_expired_one_is_refused_though_the_cookies_would_refresh(
 
 def test_it_wins_over_the_cookies_of_somebody_else(app: Flask, alice: FlaskClient, nobody: FlaskClient) -> None:
     bob = signed_in(app, "bob")
-    assert nobody.get("/protected", headers=bearer(token_of(bob)) | cookies_of(alice)).get_json()["user_id"] == "bob"
+    assert nobody.get("/protected", headers=bearer(cookie_of(bob)) | cookies_of(alice)).get_json()["user_id"] == "bob"
     assert is_refused(nobody.get("/protected", headers=bearer("x") | cookies_of(alice)), "malformed")
 
 
@@ -185,27 +180,27 @@ def test_a_view_for_everybody_sees_nobody_behind_a_bad_one(alice: FlaskClient, n
 
 def test_refresh_by_bearer_is_refused_and_changes_nothing(app: Flask, alice: FlaskClient, nobody: FlaskClient) -> None:
     with statements(app) as seen:
-        answer = nobody.post("/session/refresh", headers=bearer(token_of(alice)) | cookies_of(alice))
+        answer = nobody.post("/session/refresh", headers=bearer(cookie_of(alice)) | cookies_of(alice))
     assert (answer.status_code, "Set-Cookie" in answer.headers) == (401, False)
     assert [each for each in seen if each.startswith("UPDATE")] == []
 
 
 def test_who_am_i_is_told_by_bearer(alice: FlaskClient, nobody: FlaskClient) -> None:
-    told = nobody.get("/session", headers=bearer(token_of(alice))).get_json()
+    told = nobody.get("/session", headers=bearer(cookie_of(alice))).get_json()
     assert told["user_id"] == "alice"
     assert set(told) >= {"session_id", "claims", "issued_at", "expires_at", "auth_time", "amr"}
     assert is_refused(nobody.get("/session", headers=bearer("x")), "malformed")
 
 
 def test_with_the_database_down_it_serves(app: Flask, sqlite_url: str, alice: FlaskClient, nobody: FlaskClient) -> None:
-    token = token_of(alice)
+    token = cookie_of(alice)
     with database_down(rows_of(app).database, sqlite_url):
         assert nobody.get("/protected", headers=bearer(token)).status_code == 200
         assert is_refused(nobody.get("/protected", headers=bearer("x")), "malformed")
 
 
 def test_a_revoked_one_is_refused_as_revoked(app: Flask, alice: FlaskClient, nobody: FlaskClient) -> None:
-    token = token_of(alice)
+    token = cookie_of(alice)
     alice.post("/sign-out")
     assert is_refused(nobody.get("/protected", headers=bearer(token)), "revoked")
 
@@ -216,7 +211,7 @@ def test_a_revoked_one_is_refused_as_revoked(app: Flask, alice: FlaskClient, nob
 @pytest.mark.parametrize("path", ["/session/logout", "/sign-out"])
 def test_signing_out_by_bearer_alone_ends_its_session(alice: FlaskClient, nobody: FlaskClient, path: str) -> None:
     """It said 204 and ended nothing."""
-    token = token_of(alice)
+    token = cookie_of(alice)
     assert nobody.post(path, headers=bearer(token)).status_code in (200, 204)
     assert is_refused(nobody.get("/protected", headers=bearer(token)), "revoked")
     expire_short(alice)
@@ -236,7 +231,7 @@ def test_another_session_of_the_same_user_is_ended_by_bearer(
     other = signed_in(app, "alice")
     session_id = other.get("/session").get_json()["session_id"]
     path = f"/session/{session_id}/revoke"
-    assert nobody.post(path, headers=bearer(token_of(alice)) | FOREIGN).status_code == 204
+    assert nobody.post(path, headers=bearer(cookie_of(alice)) | FOREIGN).status_code == 204
     expire_short(other)
     assert other.get("/protected").status_code == 401
 
@@ -244,7 +239,7 @@ def test_another_session_of_the_same_user_is_ended_by_bearer(
 def test_another_users_session_is_not(app: Flask, alice: FlaskClient, nobody: FlaskClient) -> None:
     bob = signed_in(app, "bob")
     path = f"/session/{bob.get('/session').get_json()['session_id']}/revoke"
-    assert nobody.post(path, headers=bearer(token_of(alice))).status_code == 404
+    assert nobody.post(path, headers=bearer(cookie_of(alice))).status_code == 404
     assert bob.get("/protected").status_code == 200
 
 
@@ -252,20 +247,22 @@ def test_another_users_session_is_not(app: Flask, alice: FlaskClient, nobody: Fl
 
 
 def test_no_audience_is_written_unless_one_is_configured(sqlite_url: str, tmp_path: Any) -> None:
-    app, _, _ = make_app(sqlite_url)
-    told = state_of(app).short_sessions.verify(token_of(signed_in(app, "alice")))
+    same = {"CORBADO_SESSION_ISSUER": "one name for both"}
+    app, _, _ = make_app(sqlite_url, **same)
+    told = state_of(app).short_sessions.verify(cookie_of(signed_in(app, "alice")))
     assert "aud" not in told.claims
-    other, _, _ = make_app(f"sqlite:///{tmp_path / 'other.sqlite'}", CORBADO_SESSION_AUDIENCE="orders")
-    here, there = token_of(signed_in(app, "alice")), token_of(signed_in(other, "alice"))
+    other, _, _ = make_app(f"sqlite:///{tmp_path / 'other.sqlite'}", CORBADO_SESSION_AUDIENCE="orders", **same)
+    here, there = cookie_of(signed_in(app, "alice")), cookie_of(signed_in(other, "alice"))
     assert other.test_client().get("/protected", headers=bearer(there)).status_code == 200
     assert is_refused(other.test_client().get("/protected", headers=bearer(here)), "audience")
     assert is_refused(app.test_client().get("/protected", headers=bearer(there)), "audience")
 
 
 def test_the_audience_counts_for_cookies_too(sqlite_url: str, tmp_path: Any) -> None:
-    app, _, _ = make_app(sqlite_url)
-    other, _, _ = make_app(f"sqlite:///{tmp_path / 'other.sqlite'}", CORBADO_SESSION_AUDIENCE="orders")
-    token = token_of(signed_in(app, "alice"))
+    same = {"CORBADO_SESSION_ISSUER": "one name for both"}
+    app, _, _ = make_app(sqlite_url, **same)
+    other, _, _ = make_app(f"sqlite:///{tmp_path / 'other.sqlite'}", CORBADO_SESSION_AUDIENCE="orders", **same)
+    token = cookie_of(signed_in(app, "alice"))
     assert other.test_client().get("/protected", headers={"Cookie": f"{SHORT}={token}"}).status_code == 401
 
 

@@ -25,10 +25,10 @@ from tests.support.apps import make_app, state_of
 from tests.support.certificates import certificate
 from tests.support.databases import engines_disposed
 from tests.support.issuers import Issuer, public, signed
-from tests.support.jars import SHORT
 from tests.support.key_files import a_jwk, key_file
 from tests.support.services import ServiceProcess, bearer, make_service
 from tests.support.short_tokens import encode
+from tests.support.site import cookie_of
 
 PROJECT = "pro-1234567890"
 CLOUD = f"https://{PROJECT}.frontendapi.cloud.corbado.io"
@@ -63,9 +63,8 @@ class Host:
         """Alice's short token, as her browser got it so many minutes ago."""
         app = self.app(issuer, **config)
         move_clock(app, datetime.now(UTC) - timedelta(minutes=minutes_ago))
-        cookie = signed_in(app, "alice", claims={"name": "Alice Liddell"}).get_cookie(SHORT)
-        assert cookie is not None
-        return cookie.value
+        cookie = cookie_of(signed_in(app, "alice", claims={"name": "Alice Liddell"}))
+        return cookie
 
     def stop(self) -> None:
         """End the process."""

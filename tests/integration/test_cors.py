@@ -17,6 +17,7 @@ from tests.support.databases import engines_disposed
 from tests.support.jars import LONG, SHORT
 from tests.support.rules import database_down
 from tests.support.services import bearer
+from tests.support.site import cookie_of
 
 APP, OTHER = "https://app.example.com", "https://admin.example.com:8443"
 ALLOWED = [APP, OTHER]
@@ -126,9 +127,8 @@ def test_only_the_refresh_of_an_allowed_origin_brings_a_token(app: Flask, alice:
 
 def test_the_token_is_the_one_of_the_cookie(alice: FlaskClient) -> None:
     told = ask(alice, "/session/refresh", "POST", APP).get_json()
-    cookie = alice.get_cookie(SHORT)
-    assert cookie is not None
-    assert told["token"] == cookie.value
+    cookie = cookie_of(alice)
+    assert told["token"] == cookie
 
 
 @pytest.mark.parametrize("origin", [None, "http://localhost", "https://localhost", "HTTPS://APP.EXAMPLE.COM"])

@@ -17,11 +17,11 @@ from werkzeug.test import TestResponse
 from flask_corbado_session.testing import expire_short, move_clock, signed_in
 from flask_corbado_session.tokens.ids import new_id
 from flask_corbado_session.tokens.long import LongTokenSigner, first_token
-from tests.support.apps import make_app, rows_of, state_of, statements
+from tests.support.apps import make_app, rows_of, statements
+from tests.support.jars import DEVICE, LONG, SHORT
 from tests.support.rules import heard
+from tests.support.site import cookie_of, look_up_ended
 from tests.support.tampering import flipped
-
-SHORT, LONG, DEVICE = "__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device"
 
 
 def raw(app: Flask, path: str = "/protected", method: str = "GET", **environ: Any) -> TestResponse:
@@ -30,21 +30,9 @@ def raw(app: Flask, path: str = "/protected", method: str = "GET", **environ: An
     return client.open(path, method=method, environ_overrides=environ)
 
 
-def value_of(client: FlaskClient, name: str) -> str:
-    cookie = client.get_cookie(name)
-    assert cookie is not None
-    return cookie.value
-
-
 def is_still_served(app: Flask, client: FlaskClient) -> bool:
     expire_short(client)
     return client.get("/protected").status_code == 200
-
-
-def warm(app: Flask) -> None:
-    ended = state_of(app).short_sessions.ended
-    assert ended is not None
-    ended.bring_up_to_date()
 
 
 # ---- cookies
@@ -74,7 +62,7 @@ ODD = [
 
 @pytest.mark.parametrize("name", [SHORT, LONG, DEVICE])
 def test_odd_cookies_are_no_session(app: Flask, alice: FlaskClient, name: str) -> None:
-    warm(app)
+    look_up_ended(app)
     with statements(app) as seen, heard(app) as said:
         for value in ODD:
             answer = raw(app, HTTP_COOKIE=f"{name}={value}")
@@ -85,9 +73,9 @@ def test_odd_cookies_are_no_session(app: Flask, alice: FlaskClient, name: str) -
 
 @pytest.mark.parametrize("name", [SHORT, LONG])
 def test_tampered_cookies_are_no_session(app: Flask, alice: FlaskClient, name: str) -> None:
-    warm(app)
+    look_up_ended(app)
     with statements(app) as seen, heard(app) as said:
-        for value in tampered(value_of(alice, name)):
+        for value in tampered(cookie_of(alice, name)):
             answer = raw(app, HTTP_COOKIE=f"{name}={value}")
             assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (401, [])
     assert (seen, said) == ([], [])
@@ -95,8 +83,8 @@ def test_tampered_cookies_are_no_session(app: Flask, alice: FlaskClient, name: s
 
 
 def test_one_token_does_not_pass_for_another(app: Flask, alice: FlaskClient) -> None:
-    values = {name: value_of(alice, name) for name in (SHORT, LONG, DEVICE)}
-    warm(app)
+    values = {name: cookie_of(alice, name) for name in (SHORT, LONG, DEVICE)}
+    look_up_ended(app)
     with statements(app) as seen:
         for name in (SHORT, LONG):
             for value in (values[other] for other in values if other != name):
@@ -112,18 +100,18 @@ def test_a_good_cookie_beside_bad_ones_of_its_name_serves(
     app: Flask, alice: FlaskClient, name: str, order: int
 ) -> None:
     """A cookie may come twice, from two paths or domains, in either order (RFC 6265 §5.4)."""
-    values = ["", "garbage", "x" * 5000, value_of(alice, name), "\xff"][::order]
+    values = ["", "garbage", "x" * 5000, cookie_of(alice, name), "\xff"][::order]
     answer = raw(app, HTTP_COOKIE="; ".join(f"{name}={value}" for value in values))
     assert answer.status_code == 200
 
 
 def test_a_stale_long_cookie_beside_the_good_one_does_no_harm(app: Flask, alice: FlaskClient) -> None:
-    clock, values = move_clock(app), [value_of(alice, LONG)]
+    clock, values = move_clock(app), [cookie_of(alice, LONG)]
     for _ in range(3):
         clock.move(seconds=61)
         expire_short(alice)
         alice.get("/protected")
-        values.append(value_of(alice, LONG))
+        values.append(cookie_of(alice, LONG))
     clock.move(seconds=61)
     for order in (1, -1):
         header = "; ".join(f"{LONG}={value}" for value in values[::order])
@@ -145,9 +133,9 @@ def test_a_nameless_cookie_is_none_of_ours(subtests: pytest.Subtests, app: Flask
     for name in [SHORT, LONG]:
         for header in headers:
             with subtests.test(header=header, name=name):
-                warm(app)
+                look_up_ended(app)
                 with statements(app) as seen:
-                    answer = raw(app, HTTP_COOKIE=header.format(name=name, value=value_of(alice, name)))
+                    answer = raw(app, HTTP_COOKIE=header.format(name=name, value=cookie_of(alice, name)))
                 assert (answer.status_code, seen) == (401, [])
 
 
@@ -155,13 +143,13 @@ def test_a_cookie_of_another_name_is_none_of_ours(subtests: pytest.Subtests, app
     rows: list[str] = [SHORT.lower(), SHORT.upper(), f" {SHORT}x", "cbo_short_session", "__Secure-cbo_short_session"]
     for name in rows:
         with subtests.test(name=name):
-            assert raw(app, HTTP_COOKIE=f"{name}={value_of(alice, SHORT)}").status_code == 401
+            assert raw(app, HTTP_COOKIE=f"{name}={cookie_of(alice, SHORT)}").status_code == 401
 
 
 def test_very_many_cookies_cost_no_statement(app: Flask) -> None:
     forged = LongTokenSigner(["the key of somebody else altogether"])
     many = "; ".join(f"{LONG}={forged.dump(first_token(new_id())[0])}" for _ in range(200))
-    warm(app)
+    look_up_ended(app)
     with statements(app) as seen:
         assert raw(app, HTTP_COOKIE=many).status_code == 401
     assert seen == []
@@ -185,7 +173,7 @@ BEARERS = [
 
 
 def test_a_bad_bearer_is_a_401_of_rfc_6750(app: Flask) -> None:
-    warm(app)
+    look_up_ended(app)
     with statements(app) as seen:
         for header in BEARERS:
             answer = raw(app, HTTP_AUTHORIZATION=header)
@@ -201,7 +189,7 @@ def test_a_bad_bearer_is_a_401_of_rfc_6750(app: Flask) -> None:
 def test_what_is_said_of_a_bearer_fits_a_header_whatever_the_issuer(sqlite_url: str, issuer: str) -> None:
     one, _, _ = make_app(sqlite_url, CORBADO_SESSION_ISSUER="https://other.example")
     other, _, _ = make_app(sqlite_url, CORBADO_SESSION_ISSUER=issuer)
-    token = value_of(signed_in(one, "alice"), SHORT)
+    token = cookie_of(signed_in(one, "alice"), SHORT)
     answer = raw(other, HTTP_AUTHORIZATION=f"Bearer {token}")
     assert answer.status_code == 401
     assert answer.get_json()["reason"] == "issuer"
@@ -212,13 +200,13 @@ def test_another_scheme_is_not_ours(subtests: pytest.Subtests, app: Flask, alice
     rows: list[str] = ["Basic YTpi", "Digest x", "Bearerx y", "Bear", "", "\xff", "Token Bearer x", " Bearer x"]
     for header in rows:
         with subtests.test(header=header):
-            cookies = f"{SHORT}={value_of(alice, SHORT)}"
+            cookies = f"{SHORT}={cookie_of(alice, SHORT)}"
             assert raw(app, HTTP_AUTHORIZATION=header, HTTP_COOKIE=cookies).status_code == 200
 
 
 def test_a_token_in_query_or_body_is_no_bearer(app: Flask, alice: FlaskClient) -> None:
     """RFC 6750 §2.2 and §2.3, which RFC 9700 forbids: it would stand in logs, and be sent by a form."""
-    token = value_of(alice, SHORT)
+    token = cookie_of(alice, SHORT)
     stranger = app.test_client()
     assert stranger.get(f"/protected?access_token={token}").status_code == 401
     assert stranger.post("/protected", data={"access_token": token}).status_code == 401
@@ -261,7 +249,7 @@ VALUES = ["", "\xff", "\x00", "x" * 9999, "null", "//", "http://[", "a,b", "*/*;
 
 @pytest.mark.parametrize("name", HEADERS)
 def test_a_hostile_header_is_at_most_a_sign_of_a_foreign_page(app: Flask, alice: FlaskClient, name: str) -> None:
-    cookies = f"{SHORT}={value_of(alice, SHORT)}"
+    cookies = f"{SHORT}={cookie_of(alice, SHORT)}"
     expected = {200} if name in HEADERS[:3] else {403}
     for value in VALUES:
         assert raw(app, "/protected", "POST", **{name: value}).status_code == 401
@@ -382,7 +370,7 @@ def test_no_answer_to_noise_is_ever_a_500(app: Flask) -> None:
     app.testing = False
     noise = random.Random(20260301)
     alice = signed_in(app, "alice")
-    good = [value_of(alice, name) for name in (SHORT, LONG, DEVICE)]
+    good = [cookie_of(alice, name) for name in (SHORT, LONG, DEVICE)]
     paths = [rule.rule.replace("<", "").replace(">", "") for rule in app.url_map.iter_rules()]
     for number in range(500):
         headers = {}

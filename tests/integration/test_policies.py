@@ -22,7 +22,7 @@ from flask_corbado_session.testing import expire_short, signed_in
 from tests.support.apps import make_app, rows_of, state_of, statements, unprepared_app
 from tests.support.jars import SHORT, Jar, SessionRows
 from tests.support.servers import ServerProcess
-from tests.support.site import Site
+from tests.support.site import Site, cookie_of
 
 DAY_MS = 86_400_000
 
@@ -103,10 +103,9 @@ def test_refresh_claims_keeps_the_session_and_the_time_of_signing_in(site: SiteW
 
 def test_refresh_claims_asks_for_a_session_in_a_browser(site: SiteWithRoles) -> None:
     here = signed_in(site.app, "alice")
-    token = here.get_cookie(SHORT)
-    assert token is not None
+    token = cookie_of(here)
     bearer = site.app.test_client(use_cookies=False)
-    answer = bearer.post("/promote", headers={"Authorization": f"Bearer {token.value}"})
+    answer = bearer.post("/promote", headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthenticated")
     assert "Set-Cookie" not in answer.headers
 

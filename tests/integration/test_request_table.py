@@ -11,10 +11,10 @@ from flask_corbado_session.testing import copy_jar, expire_short, move_clock, si
 from flask_corbado_session.tokens.ids import new_id
 from flask_corbado_session.tokens.long import LongTokenSigner, first_token
 from tests.support.apps import SECRET_KEY, make_app, rows_of, statements
+from tests.support.jars import DEVICE, LONG, SHORT
 from tests.support.rules import database_down
-from tests.support.site import Response, Site
+from tests.support.site import Response, Site, cookie_of
 
-SHORT, LONG, DEVICE = "__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device"
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
 
 
@@ -53,7 +53,7 @@ def test_a_valid_short_session_costs_nothing(site: AlicesSite) -> None:
 
 
 def test_a_valid_short_session_is_served_by_bearer_and_by_cookie_alike(site: AlicesSite) -> None:
-    token = value_of(site.alice, SHORT)
+    token = cookie_of(site.alice, SHORT)
     answer = site.ask(site.app.test_client(), headers={"Authorization": f"Bearer {token}"})
     assert answer.facts == (200, [], [])
     assert answer.json["user_id"] == "alice"
@@ -75,12 +75,6 @@ def test_neither_is_anonymous(site: AlicesSite) -> None:
 
 
 # ---- a refresh
-
-
-def value_of(client: FlaskClient, name: str) -> str:
-    cookie = client.get_cookie(name)
-    assert cookie is not None
-    return cookie.value
 
 
 def promote(site: AlicesSite) -> None:
@@ -115,7 +109,7 @@ def reopen(site: AlicesSite) -> None:
 def test_a_living_long_session_serves_the_same_request(
     site: AlicesSite, state: Any, statements: list[str], cookies: list[str]
 ) -> None:
-    before = value_of(site.alice, SHORT)
+    before = cookie_of(site.alice, SHORT)
     state(site)
     expire_short(site.alice)
     answer = site.ask(site.alice)
@@ -123,7 +117,7 @@ def test_a_living_long_session_serves_the_same_request(
     assert answer.json["user_id"] == "alice"
     assert answer.signals == ["session-refreshed"]
     assert answer.is_private
-    assert value_of(site.alice, SHORT) != before
+    assert cookie_of(site.alice, SHORT) != before
     assert site.ask(site.alice).facts == (200, [], [])
 
 
@@ -182,7 +176,7 @@ def test_an_ended_long_session_says_why_and_takes_no_cookie_away(site: AlicesSit
     assert answer.json["code"] == "unauthenticated"
     assert answer.json["reason"] == end.__name__
     assert answer.is_private
-    assert value_of(site.alice, LONG)
+    assert cookie_of(site.alice, LONG)
     site.clock.move(seconds=59)
     assert site.ask(site.alice).facts == (401, [], [])
     site.clock.move(seconds=2)
@@ -219,13 +213,13 @@ def test_a_thief_who_came_first_is_out_as_soon_as_the_owner_comes(site: AlicesSi
 def test_a_foreign_page_is_refused_before_anything_is_read(site: AlicesSite, short: str) -> None:
     if short == "expired":
         site.clock.move(minutes=20)
-    before = value_of(site.alice, LONG)
+    before = cookie_of(site.alice, LONG)
     for path in ["/protected", "/who", "/sign-in", "/sign-out", "/session/revoke-others"]:
         answer = site.ask(site.alice, path, "POST", headers=FOREIGN, data={"user": "mallory"})
         assert answer.facts == (403, [], [])
         assert answer.json["code"] == "csrf_rejected"
         assert answer.signals == []
-    assert value_of(site.alice, LONG) == before
+    assert cookie_of(site.alice, LONG) == before
     assert site.ask(site.alice).json["user_id"] == "alice"
 
 
@@ -239,7 +233,7 @@ def test_a_foreign_page_may_post_to_a_view_that_never_asks(site: AlicesSite) -> 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_a_bearer_token_that_does_not_hold_is_refused_and_the_cookies_ignored(site: AlicesSite, scheme: str) -> None:
     site.clock.move(minutes=20)
-    expired_token = value_of(site.alice, SHORT)
+    expired_token = cookie_of(site.alice, SHORT)
     answer = site.ask(site.alice, headers={"Authorization": f"{scheme} {expired_token}"})
     assert answer.facts == (401, [], [])
     assert answer.json["reason"] == "expired"
@@ -248,7 +242,7 @@ def test_a_bearer_token_that_does_not_hold_is_refused_and_the_cookies_ignored(si
 
 
 def test_a_bearer_token_refreshes_nothing_even_on_the_refresh_route(site: AlicesSite) -> None:
-    headers = {"Authorization": f"Bearer {value_of(site.alice, SHORT)}"}
+    headers = {"Authorization": f"Bearer {cookie_of(site.alice, SHORT)}"}
     assert site.ask(site.alice, "/session/refresh", "POST", headers=headers).facts == (401, [], [])
 
 
@@ -375,13 +369,13 @@ def test_a_valid_short_session_outlives_the_database(on_sqlite: AlicesSite) -> N
 
 def test_a_refresh_waits_for_the_database_with_the_same_jar(on_sqlite: AlicesSite) -> None:
     on_sqlite.clock.move(minutes=20)
-    before = value_of(on_sqlite.alice, LONG)
+    before = cookie_of(on_sqlite.alice, LONG)
     with database_down(rows_of(on_sqlite.app).database, on_sqlite.url):
         answer = on_sqlite.ask(on_sqlite.alice)
         assert answer.facts == (503, [], [])
         assert refused(answer) == UNAVAILABLE
         assert answer.is_private
-    assert value_of(on_sqlite.alice, LONG) == before
+    assert cookie_of(on_sqlite.alice, LONG) == before
     assert on_sqlite.ask(on_sqlite.alice).facts == (200, ["UPDATE"], [SHORT, LONG])
 
 
@@ -399,12 +393,12 @@ def test_a_refresh_waits_for_the_database_with_the_same_jar(on_sqlite: AlicesSit
     ],
 )
 def test_what_needs_the_database_is_refused_and_changes_nothing(on_sqlite: AlicesSite, path: str, method: str) -> None:
-    before = value_of(on_sqlite.alice, LONG)
+    before = cookie_of(on_sqlite.alice, LONG)
     with database_down(rows_of(on_sqlite.app).database, on_sqlite.url):
         answer = on_sqlite.ask(on_sqlite.alice, path, method, data={"user": "bob"})
         assert answer.facts == (503, [], [])
         assert refused(answer) == UNAVAILABLE
-    assert value_of(on_sqlite.alice, LONG) == before
+    assert cookie_of(on_sqlite.alice, LONG) == before
     assert on_sqlite.ask(on_sqlite.alice).json["user_id"] == "alice"
 
 

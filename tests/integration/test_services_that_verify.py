@@ -24,6 +24,7 @@ from tests.support.key_files import NOON, a_jwk, key_file
 from tests.support.oracle import read
 from tests.support.servers import ServerProcess
 from tests.support.services import ISSUER, ServiceProcess, bearer, get, make_service
+from tests.support.site import cookie_of
 
 KEY = a_jwk("ES256")
 CONFIG: dict[str, Any] = {"CORBADO_SESSION_ISSUER": ISSUER}
@@ -166,7 +167,7 @@ def polled(issuer: Issuer, **config: Any) -> tuple[Flask, MovingClock]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for the feed however busy this machine is."""
-    monkeypatch.setattr("flask_corbado_session.verification.verifier.LONGEST_WAIT", 5)
+    monkeypatch.setattr("flask_corbado_session.verification.ended.LONGEST_WAIT", 5)
 
 
 @pytest.mark.usefixtures("patient")
@@ -318,16 +319,14 @@ def test_claims_that_changed_have_the_token_refreshed(sqlite_url: str, tmp_path:
             CORBADO_SESSION_JWKS_URL=issuer.keys_url, CORBADO_SESSION_REVOCATIONS_URL=issuer.feed_url
         )
         state_of(service).clock.read = clock
-        old = client.get_cookie(SHORT)
-        assert old is not None
-        assert service.test_client().get("/protected", headers=bearer(old.value)).status_code == 200
+        old = cookie_of(client)
+        assert service.test_client().get("/protected", headers=bearer(old)).status_code == 200
         clock.move(seconds=2)
         with app.app_context():
             sessions.expire_short("alice")
         clock.move(seconds=2)
-        assert service.test_client().get("/protected", headers=bearer(old.value)).get_json()["reason"] == "expired"
+        assert service.test_client().get("/protected", headers=bearer(old)).get_json()["reason"] == "expired"
         expire_short(client)
         client.get("/protected")
-        new = client.get_cookie(SHORT)
-        assert new is not None
-        assert service.test_client().get("/protected", headers=bearer(new.value)).status_code == 200
+        new = cookie_of(client)
+        assert service.test_client().get("/protected", headers=bearer(new)).status_code == 200

@@ -19,7 +19,7 @@ from flask_corbado_session.testing import copy_jar, expire_short, signed_in
 from flask_corbado_session.web.resume import COOKIE, LIFETIME
 from tests.support.apps import rows_of, state_of, statements
 from tests.support.jars import LONG, SHORT
-from tests.support.site import Site
+from tests.support.site import Site, cookie_of
 
 PAGE = {"Accept": "text/html"}
 RESUME = "/session/resume"
@@ -134,9 +134,8 @@ def test_the_answer_names_the_methods_that_are_wanted(site: StepUpSite) -> None:
 
 
 def test_a_bearer_is_answered_by_rfc_9470_even_where_pages_are_accepted(site: StepUpSite) -> None:
-    token = site.alice.get_cookie(SHORT)
-    assert token is not None
-    headers = {"Authorization": f"Bearer {token.value}", **PAGE}
+    token = cookie_of(site.alice)
+    headers = {"Authorization": f"Bearer {token}", **PAGE}
     bearer = site.app.test_client(use_cookies=False)
     assert bearer.post("/pay", data={"amount": "1"}, headers=headers).status_code == 200
     site.clock.move(minutes=6)

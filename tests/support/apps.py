@@ -31,6 +31,7 @@ def unprepared_app(database_url: str, **config: Any) -> tuple[Flask, SQLAlchemy,
     """The same without tables, for a database that is not there or was prepared by another process."""
     app = Flask("tests.support.apps")
     app.config.from_mapping(TESTING=True, SECRET_KEY=SECRET_KEY, SQLALCHEMY_DATABASE_URI=database_url)
+    app.config["CORBADO_SESSION_REFRESH_AHEAD"] = None  # tests/integration/test_refresh_ahead.py sets it
     app.config.from_mapping(config)
 
     class Base(DeclarativeBase):

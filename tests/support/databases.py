@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,9 @@ def engines_disposed() -> Iterator[None]:
         yield
     finally:
         event.remove(Engine, "engine_connect", remember)
+        for thread in threading.enumerate():
+            if thread.name == "corbado-session-fetch":  # which still holds a connection
+                thread.join(10)
         for engine in engines:
             engine.dispose()
 

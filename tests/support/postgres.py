@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import importlib.util
 import os
 import pwd
@@ -168,10 +170,19 @@ class PostgresServer:
         return binaries
 
     def _make_cluster(self) -> None:
+        """Copy the first server's empty cluster, which takes a tenth of the time that making one does."""
+        template = Path(_template().name, "data")
+        if not template.exists():
+            if self._account:
+                shutil.chown(template.parent, self._account["user"], self._account["group"])
+            self._init(template)
+        self._run(Path("cp"), "-R", "-p", template, self._data)
+
+    def _init(self, data: Path) -> None:
         self._run(
             self._binaries / "initdb",
             *("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--username=postgres"),
-            f"--pgdata={self._data}",
+            f"--pgdata={data}",
         )
 
     def _run(self, *command: str | Path) -> None:
@@ -180,6 +191,14 @@ class PostgresServer:
         )
         if done.returncode:
             raise PostgresUnavailable(f"{command[0]} failed: {done.stderr.strip()[-500:]}")
+
+
+@functools.cache
+def _template() -> tempfile.TemporaryDirectory[str]:
+    """The folder of a cluster to copy, for as long as this process runs."""
+    folder = tempfile.TemporaryDirectory(prefix="postgres-template-")
+    atexit.register(folder.cleanup)
+    return folder
 
 
 def postgres_binaries() -> Path:

@@ -12,7 +12,22 @@ from werkzeug.test import TestResponse
 from flask_corbado_session import Device
 from flask_corbado_session.testing import MovingClock, move_clock, signed_in
 from tests.support.apps import Statements, make_app, rows_of, state_of, statements, unprepared_app
+from tests.support.jars import SHORT
 from tests.support.rules import heard
+
+
+def cookie_of(client: FlaskClient, name: str = SHORT) -> str:
+    """The value of a cookie this browser has; of the short session's unless told."""
+    cookie = client.get_cookie(name)
+    assert cookie is not None, f"this browser has no {name}"
+    return cookie.value
+
+
+def look_up_ended(app: Flask) -> None:
+    """Bring the set of ended sessions up to date, so that nobody needs to for another second."""
+    ended = state_of(app).short_sessions.ended
+    assert ended is not None
+    ended.bring_up_to_date()
 
 
 class Response:
@@ -71,16 +86,10 @@ class Site:
 
     def ask(self, client: FlaskClient, path: str = "/protected", method: str = "GET", **how: Any) -> Response:
         """Send a request, and count what it costs beside looking up which sessions have ended."""
-        self.look_up_ended()
+        look_up_ended(self.app)
         with self.statements() as seen, heard(self.app) as signals:
             response = client.open(path, method=method, **how)
         return Response(response, seen, [name for name, _ in signals])
-
-    def look_up_ended(self) -> None:
-        """Bring the set of ended sessions up to date, which nobody needs to do for another second."""
-        ended = state_of(self.app).short_sessions.ended
-        assert ended is not None
-        ended.bring_up_to_date()
 
     def statements(self) -> AbstractContextManager[Statements]:
         """Every statement the library runs meanwhile."""

@@ -64,6 +64,8 @@ class World(NamedTuple):
     earlier: int = 0
     failover: Literal["never", "quiet", "any time"] = "never"
     clock_back: bool = False
+    ahead: bool = False
+    """Whether requests with a valid short session may refresh it ahead of time."""
 
 
 class Found(NamedTuple):
@@ -138,12 +140,14 @@ def moves(s: State, scheme: Scheme, world: World, oldest: int) -> Iterator[tuple
     """Every next state; None is a THEFT."""
     on_their_way = len(s.requests) + len(s.answers)
     # a request that leaves with a short session may arrive when that has run out
-    if on_their_way < world.at_once and s.jar.valid <= world.request:
+    if on_their_way < world.at_once and (world.ahead or s.jar.valid <= world.request):
         yield "send", s._replace(requests=(*s.requests, s.jar._replace(age=0)))
     for request, rest in _each(s.requests):
         yield "lose a request, or crash before the commit", s._replace(requests=rest)
         if request.age >= request.valid:
             yield _process(s._replace(requests=rest), request.token, scheme, world)
+        elif world.ahead and 5 * (request.valid - request.age) <= 2 * (world.honoured or 0):  # the last two fifths
+            yield _advance(s._replace(requests=rest), request.token, scheme, world)
     for answer, rest in _each(s.answers):
         yield "lose an answer, or crash after the commit", s._replace(answers=rest)
         yield "deliver", _deliver(s._replace(answers=rest), answer, world)
@@ -174,6 +178,15 @@ def _process(s: State, t: Token | None, scheme: Scheme, world: World) -> tuple[s
     earlier = (s.row, *s.earlier)[: world.earlier] if committed else s.earlier
     answers = s.answers if got is None and world.honoured is None else (*s.answers, Kept(got, world.honoured or 0))
     return "process", s._replace(row=row, earlier=earlier, answers=answers)
+
+
+def _advance(s: State, t: Token | None, scheme: Scheme, world: World) -> tuple[str, State | None]:
+    """Refresh ahead of time: where the row does not move on, nothing happens, and the short session serves."""
+    assert t is not None
+    row, got = scheme(s.row, t)
+    if got == "reuse" or row == s.row:
+        return "serve", s
+    return "refresh ahead of time", _process(s, t, scheme, world)[1]
 
 
 def _deliver(s: State, answer: Kept, world: World) -> State:

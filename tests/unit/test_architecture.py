@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ ROOMS = {
     "web": SESSIONS_AND_BELOW,
     "operators": WEB_AND_BELOW,
     "cli": WEB_AND_BELOW,
-    "assembly": WEB_AND_BELOW,
+    "assembly": SESSIONS_AND_BELOW,
     "testing": f"{WEB_AND_BELOW} assembly extension",
     "extension": f"{WEB_AND_BELOW} assembly operators cli",
     "__init__": f"{WEB_AND_BELOW} extension",
@@ -93,6 +94,27 @@ def test_the_rooms_import_as_the_table_says() -> None:
         and imported not in ROOMS[room_of(module)].split()
     ]
     assert offenders == []
+
+
+def test_the_architecture_page_shows_these_rooms_and_modules() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    tables = re.findall(r"^\| ([a-z_, ]+) \| (.+) \|$", page, re.MULTILINE)
+    allowed = {room: may for rooms, may in tables if "`" not in may for room in rooms.split(", ") if room != "room"}
+    words = {
+        "nothing of ours": "",
+        "sessions and below": SESSIONS_AND_BELOW,
+        "web and below": WEB_AND_BELOW,
+    }
+    for room, may in allowed.items():
+        assert may == "all" or words.get(may, may.replace(",", "")) == ROOMS[room], room
+    assert set(allowed) == set(ROOMS) - {"__init__"}
+    shown = {room: modules.replace("`", "").split() for room, modules in tables if "`" in modules}
+    real: dict[str, list[str]] = {}
+    for module in sorted(MODULES):
+        room, dot, name = module.partition(".")
+        if dot:
+            real.setdefault(room, []).append(name)
+    assert shown == real
 
 
 def test_nothing_but_the_extension_imports_the_operators() -> None:

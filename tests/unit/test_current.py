@@ -21,7 +21,7 @@ from flask_corbado_session import (
 from flask_corbado_session.testing import move_clock, signed_in
 from tests.support.apps import rows_of, statements
 from tests.support.rules import heard
-from tests.support.site import Site
+from tests.support.site import Site, cookie_of
 
 PAGE = {"Accept": "text/html"}
 
@@ -306,8 +306,8 @@ def test_a_loader_whose_claims_cannot_be_signed_ends_no_session(site: SiteWithUs
     client = site.signed_in()
     site.clock.move(minutes=16)
     site.sessions.claims_loader(lambda user_id: claims)
-    with pytest.raises((ValueError, TypeError)):
-        client.get("/protected")
+    assert client.get("/protected").status_code == 200
+    site.clock.move(minutes=16)
     site.sessions.claims_loader(lambda user_id: {})
     assert client.get("/protected").status_code == 200
 
@@ -341,16 +341,14 @@ def test_an_app_without_the_extension_is_told_what_to_call() -> None:
 
 def test_a_request_context_of_a_test_works_without_a_server(app: Flask) -> None:
     client = signed_in(app, "alice")
-    cookie = client.get_cookie("__Host-cbo_short_session")
-    assert cookie is not None
-    with app.test_request_context(headers={"Cookie": f"__Host-cbo_short_session={cookie.value}"}):
+    cookie = cookie_of(client)
+    with app.test_request_context(headers={"Cookie": f"__Host-cbo_short_session={cookie}"}):
         assert current_user.id == "alice"
 
 
 def test_a_request_within_a_request_has_its_own_session(app: Flask) -> None:
-    cookie = signed_in(app, "alice").get_cookie("__Host-cbo_short_session")
-    assert cookie is not None
-    with app.test_request_context(headers={"Cookie": f"__Host-cbo_short_session={cookie.value}"}):
+    cookie = cookie_of(signed_in(app, "alice"))
+    with app.test_request_context(headers={"Cookie": f"__Host-cbo_short_session={cookie}"}):
         assert current_user.id == "alice"
         with app.test_request_context():
             assert current_user.is_anonymous

@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from flask_corbado_session.model.clock import Clock, to_ms
-from flask_corbado_session.model.errors import StoreUnavailable
+from flask_corbado_session.model.errors import StoreUnavailable, TablesMissing
 from flask_corbado_session.model.records import Changes
 from flask_corbado_session.testing import MovingClock
 from flask_corbado_session.verification.ended import LONGEST_WAIT, EndedSessionCache, EndedSet
@@ -24,7 +24,7 @@ NOW = to_ms(NOON)
 Holds = Callable[[str], bool]
 
 
-class DatabaseParts:
+class EndedRows:
     """What another process ended, and what was asked for; the query may fail or take its time."""
 
     def __init__(self) -> None:
@@ -44,12 +44,12 @@ def clock() -> MovingClock:
 
 
 @pytest.fixture
-def rows() -> DatabaseParts:
-    return DatabaseParts()
+def rows() -> EndedRows:
+    return EndedRows()
 
 
 @pytest.fixture
-def ended(rows: DatabaseParts, clock: MovingClock) -> EndedSet:
+def ended(rows: EndedRows, clock: MovingClock) -> EndedSet:
     return EndedSet(rows.fetch, Clock(clock), SECOND, QUARTER)
 
 
@@ -59,14 +59,14 @@ def holds(ended: EndedSet, clock: MovingClock) -> Holds:
     return lambda session_id: ended.holds(session_id, clock.at)
 
 
-def test_the_first_request_asks(holds: Holds, rows: DatabaseParts) -> None:
+def test_the_first_request_asks(holds: Holds, rows: EndedRows) -> None:
     rows.ended["a"] = NOW - 1
     assert holds("a")
     assert not holds("b")
     assert len(rows.asked) == 1
 
 
-def test_nobody_asks_again_within_the_interval(holds: Holds, rows: DatabaseParts, clock: MovingClock) -> None:
+def test_nobody_asks_again_within_the_interval(holds: Holds, rows: EndedRows, clock: MovingClock) -> None:
     holds("a")
     clock.move(milliseconds=999)
     rows.ended["a"] = NOW + 500
@@ -75,7 +75,7 @@ def test_nobody_asks_again_within_the_interval(holds: Holds, rows: DatabaseParts
 
 
 def test_what_another_process_ended_is_known_after_an_interval(
-    holds: Holds, rows: DatabaseParts, clock: MovingClock
+    holds: Holds, rows: EndedRows, clock: MovingClock
 ) -> None:
     holds("a")
     rows.ended["a"] = NOW + 500
@@ -84,7 +84,7 @@ def test_what_another_process_ended_is_known_after_an_interval(
     assert len(rows.asked) == 2
 
 
-def test_what_this_process_ended_is_known_at_once(ended: EndedSet, holds: Holds, rows: DatabaseParts) -> None:
+def test_what_this_process_ended_is_known_at_once(ended: EndedSet, holds: Holds, rows: EndedRows) -> None:
     holds("a")
     ended.add(["a"])
     assert holds("a")
@@ -92,7 +92,7 @@ def test_what_this_process_ended_is_known_at_once(ended: EndedSet, holds: Holds,
 
 
 def test_the_first_query_looks_back_a_short_lifetime_and_the_next_ones_a_minute(
-    holds: Holds, rows: DatabaseParts, clock: MovingClock
+    holds: Holds, rows: EndedRows, clock: MovingClock
 ) -> None:
     holds("a")
     clock.move(SECOND)
@@ -101,7 +101,7 @@ def test_the_first_query_looks_back_a_short_lifetime_and_the_next_ones_a_minute(
 
 
 def test_an_end_is_kept_as_long_as_a_short_session_can_live(
-    ended: EndedSet, holds: Holds, rows: DatabaseParts, clock: MovingClock
+    ended: EndedSet, holds: Holds, rows: EndedRows, clock: MovingClock
 ) -> None:
     ended.add(["a"])
     clock.move(QUARTER)
@@ -110,16 +110,14 @@ def test_an_end_is_kept_as_long_as_a_short_session_can_live(
     assert not holds("a")
 
 
-def test_a_process_that_slept_asks_for_all_it_missed(holds: Holds, rows: DatabaseParts, clock: MovingClock) -> None:
+def test_a_process_that_slept_asks_for_all_it_missed(holds: Holds, rows: EndedRows, clock: MovingClock) -> None:
     holds("a")
     rows.ended["a"] = NOW + 1
     clock.move(minutes=10)
     assert holds("a")
 
 
-def test_a_clock_set_back_does_not_keep_anybody_from_asking(
-    holds: Holds, rows: DatabaseParts, clock: MovingClock
-) -> None:
+def test_a_clock_set_back_does_not_keep_anybody_from_asking(holds: Holds, rows: EndedRows, clock: MovingClock) -> None:
     holds("a")
     clock.move(hours=-1)
     rows.ended["a"] = to_ms(clock.at)
@@ -128,7 +126,7 @@ def test_a_clock_set_back_does_not_keep_anybody_from_asking(
 
 
 def test_when_the_query_fails_the_last_set_serves_until_the_next_interval(
-    holds: Holds, rows: DatabaseParts, clock: MovingClock, caplog: pytest.LogCaptureFixture
+    holds: Holds, rows: EndedRows, clock: MovingClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
         raise StoreUnavailable("the database did not answer")
@@ -148,7 +146,7 @@ def test_when_the_query_fails_the_last_set_serves_until_the_next_interval(
 
 
 def test_what_was_missed_while_the_database_was_down_is_asked_for_later(
-    holds: Holds, rows: DatabaseParts, clock: MovingClock
+    holds: Holds, rows: EndedRows, clock: MovingClock
 ) -> None:
     def fail() -> None:
         raise StoreUnavailable("down")
@@ -163,7 +161,7 @@ def test_what_was_missed_while_the_database_was_down_is_asked_for_later(
     assert holds("a")
 
 
-def test_one_asks_while_the_others_wait_and_then_see_what_he_saw(holds: Holds, rows: DatabaseParts) -> None:
+def test_one_asks_while_the_others_wait_and_then_see_what_he_saw(holds: Holds, rows: EndedRows) -> None:
     at_work = threading.Event()
 
     def slowly() -> None:
@@ -183,7 +181,7 @@ def test_one_asks_while_the_others_wait_and_then_see_what_he_saw(holds: Holds, r
     assert len(rows.asked) == 1
 
 
-def test_nobody_waits_longer_than_a_quarter_of_a_second(holds: Holds, rows: DatabaseParts) -> None:
+def test_nobody_waits_longer_than_a_quarter_of_a_second(holds: Holds, rows: EndedRows) -> None:
     at_work, done = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -203,8 +201,59 @@ def test_nobody_waits_longer_than_a_quarter_of_a_second(holds: Holds, rows: Data
     assert 0.2 < waited < 1
 
 
+def hang(done: threading.Event) -> None:
+    done.wait(5)
+
+
+def test_a_database_that_hangs_is_waited_for_once_and_not_each_second_anew(
+    holds: Holds, rows: EndedRows, clock: MovingClock
+) -> None:
+    """One slow second of the database was a slow second of every page, also for the request that asked."""
+    done = threading.Event()
+    rows.before = lambda: hang(done)
+    waits = []
+    for _ in range(4):
+        before = time.monotonic()
+        assert not holds("a")
+        waits.append(time.monotonic() - before)
+        clock.move(SECOND)
+    done.set()
+    assert 0.2 < waits[0] < 1
+    assert max(waits[1:]) < 0.1
+
+
+def test_a_database_that_is_back_is_waited_for_again(holds: Holds, rows: EndedRows, clock: MovingClock) -> None:
+    done = threading.Event()
+    rows.before = lambda: hang(done)
+    assert not holds("a")
+    done.set()
+    rows.before = lambda: None
+    rows.ended["a"] = NOW + 1000
+    until = time.monotonic() + 5
+    while not holds("a"):
+        assert time.monotonic() < until
+        clock.move(SECOND)
+        time.sleep(0.01)
+    rows.ended["b"] = to_ms(clock.at)
+    clock.move(SECOND)
+    assert holds("b")  # at once: it was waited for
+
+
+def test_a_mistake_is_raised_where_the_set_is_asked_for(holds: Holds, rows: EndedRows) -> None:
+    """Missing tables are a developer's mistake, which must not be lost in a thread."""
+
+    def fail() -> None:
+        raise TablesMissing
+
+    rows.before = fail
+    with pytest.raises(TablesMissing):
+        holds("a")
+    rows.before = lambda: None
+    assert not holds("a")
+
+
 def test_ends_added_while_the_set_is_brought_up_to_date_are_kept(
-    ended: EndedSet, holds: Holds, rows: DatabaseParts, clock: MovingClock
+    ended: EndedSet, holds: Holds, rows: EndedRows, clock: MovingClock
 ) -> None:
     """The set was walked through while another thread added to it: a RuntimeError, and a 500 for whoever asked."""
     rows.ended = {f"old {number}": NOW - 1 for number in range(20_000)}

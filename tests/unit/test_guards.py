@@ -15,7 +15,7 @@ from flask.views import MethodView, View
 from flask_corbado_session import current_session, current_user, login_required, login_user, logout_user
 from flask_corbado_session.testing import signed_in
 from tests.support.apps import rows_of
-from tests.support.site import Site
+from tests.support.site import Site, cookie_of
 
 PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Accept": "*/*"}
@@ -379,10 +379,9 @@ def test_a_sign_out_is_seen_in_the_same_request(site: Site) -> None:
 def test_no_session_a_browser_brings_along_is_adopted(site: Site) -> None:
     """Session fixation: what somebody planted before the sign-in is worth nothing after it."""
     mallory = signed_in(site.app, "mallory")
-    planted = mallory.get_cookie("__Host-cbo_long_session")
-    assert planted is not None
+    planted = cookie_of(mallory, "__Host-cbo_long_session")
     victim = site.nobody()
-    victim.set_cookie("__Host-cbo_long_session", planted.value)
+    victim.set_cookie("__Host-cbo_long_session", planted)
     victim.post("/sign-in", data={"user": "alice"})
     assert mallory.get("/protected").status_code == 401
     assert victim.get("/protected").get_json()["user_id"] == "alice"

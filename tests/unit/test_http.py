@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from flask_corbado_session.model.errors import StoreUnavailable
-from flask_corbado_session.verification.http import TIMEOUT, SingleFlight, check_url, fetch_json
+from flask_corbado_session.verification.http import TIMEOUT, check_url, fetch_json
+from flask_corbado_session.verification.single_flight import SingleFlight
 from tests.support.certificates import tls_server
 from tests.support.issuers import Answer, Issuer, body, document, redirect, status
 

@@ -60,6 +60,20 @@ def test_while_short_sessions_serve_neither_a_failover_in_the_middle_nor_k_lost_
     assert explored(world, Limits(burst_window=1, min_age=4, max_reopens=1)).way is None
 
 
+@pytest.mark.parametrize("world", [
+    World(1, 1, honoured=5, ahead=True),
+    World(1, 1, 1, honoured=7, ahead=True, clock_back=True, at_once=2),
+    World(1, 1, honoured=7, earlier=1, failover="any time", ahead=True),
+    World(1, 1, 1, honoured=7, earlier=1, failover="any time", ahead=True, at_once=2),
+    World(1, 1, 1, honoured=15, earlier=1, failover="any time", ahead=True, at_once=2),
+])  # fmt: skip
+def test_nor_when_short_sessions_are_refreshed_ahead_of_time(world: World) -> None:
+    """If all delays together are less than the last two fifths of the short lifetime."""
+    found = explored(world)
+    assert found.way is None
+    assert found.states > 300
+
+
 @given(
     st.builds(Row, st.integers(0, 4), st.integers(0, 3), st.integers(-100_000, 100_000), st.integers(0, 9)),
     st.builds(Token, st.integers(1, 5), st.integers(0, 3), st.integers(0, 3)),
@@ -70,6 +84,13 @@ def test_what_the_clock_says_never_decides_whether_it_is_theft(row: Row, t: Toke
 
 
 # ---- the search can fail: conditions broken on purpose
+
+
+def test_ahead_of_time_a_failover_harms_where_delays_take_two_fifths_of_the_short_lifetime() -> None:
+    world = World(1, 1, honoured=5, earlier=1, failover="any time", ahead=True, at_once=2)
+    way = explored(world).way
+    assert way is not None
+    assert "refresh ahead of time" in way
 
 
 @pytest.mark.parametrize(("request_delay", "answer_delay", "to_disk"), [

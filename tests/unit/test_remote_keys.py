@@ -18,8 +18,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from flask_corbado_session.keys.key import SigningAlgorithm
 from flask_corbado_session.model.errors import InvalidShortSession, StoreUnavailable
 from flask_corbado_session.tokens.short import ShortTokenVerifier
-from flask_corbado_session.verification import http as remote
-from flask_corbado_session.verification import remote_keys
+from flask_corbado_session.verification import remote_keys, single_flight
 from flask_corbado_session.verification.remote_keys import RemoteKeys, read_keys
 from tests.support.issuers import KEYS, Answer, Issuer, body, claims_at, document, public, redirect, signed, status
 from tests.support.key_files import ALGORITHMS, a_jwk
@@ -55,7 +54,7 @@ def issuer() -> Iterator[Issuer]:
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     """The clock, in both modules that ask it."""
     seconds = Seconds()
-    monkeypatch.setattr(remote, "monotonic", seconds)
+    monkeypatch.setattr(single_flight, "monotonic", seconds)
     monkeypatch.setattr(remote_keys, "monotonic", seconds)
     return seconds
 

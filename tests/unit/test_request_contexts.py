@@ -19,7 +19,7 @@ from flask_corbado_session import current_session, current_user, login_required,
 from flask_corbado_session.testing import signed_in
 from tests.support.apps import make_app, rows_of, state_of
 from tests.support.live import cookie_header
-from tests.support.site import Site
+from tests.support.site import Site, look_up_ended
 
 
 class SiteWithUsers(Site):
@@ -105,7 +105,7 @@ def test_recheck_reads_the_row_in_a_later_context_too(site: SiteWithUsers) -> No
         assert view() == "served"
     with site.second_server().app_context() as context:
         rows_of(context.app).revocation.revoke(site.ids()[0], None)
-    site.look_up_ended()
+    look_up_ended(site.app)
     with site.app.request_context(environ):
         assert plain() == "served"
     with site.app.request_context(environ):
@@ -114,11 +114,11 @@ def test_recheck_reads_the_row_in_a_later_context_too(site: SiteWithUsers) -> No
 
 def test_a_later_context_costs_no_statement_until_the_short_session_has_run_out(site: SiteWithUsers) -> None:
     environ = site.environ(site.signed_in())
-    site.look_up_ended()
+    look_up_ended(site.app)
     costs = []
     for minutes in (0, 1, 1, 15, 1, 1):
         site.clock.move(minutes=minutes)
-        site.look_up_ended()
+        look_up_ended(site.app)
         with site.statements() as seen, site.app.request_context(environ):
             assert current_session.user_id == "alice"
         costs.append(seen.verbs)

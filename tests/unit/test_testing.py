@@ -10,7 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_corbado_session.testing import copy_jar, expire_short, move_clock, signed_in
-from tests.support.apps import make_app, rows_of, state_of, statements
+from tests.support.apps import make_app, rows_of, statements
+from tests.support.site import look_up_ended
 
 NAMES = ("__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device")
 
@@ -82,9 +83,7 @@ def test_the_jar_of_nobody_can_be_copied_too(app: Flask) -> None:
 def test_somebody_can_have_signed_in_some_time_ago(app: Flask, age: dict[str, float], statements_: list[str]) -> None:
     clock = move_clock(app)
     client = signed_in(app, "alice", age=timedelta(**age))
-    ended = state_of(app).short_sessions.ended
-    assert ended is not None
-    ended.bring_up_to_date()
+    look_up_ended(app)
     with statements(app) as seen:
         said = client.get("/session").get_json()
     assert seen.verbs == statements_

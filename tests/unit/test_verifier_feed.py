@@ -14,7 +14,7 @@ from flask_corbado_session import ShortSessionVerifier
 from flask_corbado_session.model.clock import Clock, to_ms
 from flask_corbado_session.model.errors import InvalidShortSession, StoreUnavailable
 from flask_corbado_session.testing import MovingClock
-from flask_corbado_session.verification import verifier as verifier_module
+from flask_corbado_session.verification import ended as ended_module
 from flask_corbado_session.verification.ended import LONGEST_WAIT
 from flask_corbado_session.verification.verifier import read_feed
 from tests.support.issuers import FEED, Answer, Issuer, body, claims_at, document, public, redirect, signed, status
@@ -82,7 +82,7 @@ def feed(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Feed:
 
 def waits(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Have requests wait this long for the feed, instead of a quarter of a second."""
-    monkeypatch.setattr(verifier_module, "LONGEST_WAIT", seconds)
+    monkeypatch.setattr(ended_module, "LONGEST_WAIT", seconds)
 
 
 Verdict = Callable[[], str]
