@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
@@ -12,6 +11,7 @@ from flask import Blueprint, Response, render_template
 from flask_corbado_session import login_required
 
 from .extensions import sessions
+from .serving import STOPPING
 
 blueprint = Blueprint("live", __name__, url_prefix="/live")
 
@@ -44,6 +44,7 @@ def _events() -> Iterator[str]:
         yield "retry: 500\n\n"
         for _ in range(EVENTS):
             yield f"data: {datetime.now(UTC).isoformat(timespec='seconds')}\n\n"
-            time.sleep(1)
+            if STOPPING.wait(1):
+                return
     finally:
         _free.release()

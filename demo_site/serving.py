@@ -18,6 +18,8 @@ UNTIL_STDIN_ENDS = "--until-stdin-ends"
 process is then gone."""
 THREADS = 24
 """Some for pages, beside those that the live feeds keep busy."""
+STOPPING = threading.Event()
+"""Set once this process is to stop, for what would go on for ever."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -55,6 +57,7 @@ def prepare_to_stop() -> None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """Stop the server's loop; waitress lets open requests finish."""
+    STOPPING.set()
     raise SystemExit(0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from flask import current_app, globals
+from flask import Flask, current_app, globals
 
 from ..model.errors import NotOnThisApp
 from ..model.outcome import Outcome
@@ -15,8 +15,8 @@ EXTENSION = "corbado_session"
 _REQUEST_STATE = "flask_corbado_session.request_state"
 _ON_CONTEXT = "_corbado_session_request_state"
 
-_context: Any = vars(globals).get("request_ctx", globals.app_ctx)
-"""The proxy of the request context; Flask 3.2 makes one context of two."""
+_current_context: Any = vars(globals).get("request_ctx", globals.app_ctx)._get_current_object
+"""The request context; Flask 3.2 makes one context of two."""
 
 
 class RequestState:
@@ -90,16 +90,18 @@ def open_request_state(environ: dict[str, Any], state: AppState) -> RequestState
 
 def current_request_state() -> RequestState:
     """The state of the current request context, also of a test's, which no server opened."""
-    context = _context._get_current_object()
-    request_state = vars(context).get(_ON_CONTEXT)
-    if request_state is None:
-        request_state = _take(context.request.environ, app_state())
-        setattr(context, _ON_CONTEXT, request_state)
-    return cast(RequestState, request_state)
+    context = _current_context()
+    kept = context.__dict__
+    if _ON_CONTEXT not in kept:
+        kept[_ON_CONTEXT] = _take(context.request.environ, context.app)
+    return cast(RequestState, kept[_ON_CONTEXT])
 
 
-def _take(environ: dict[str, Any], state: AppState) -> RequestState:
+def _take(environ: dict[str, Any], app: Flask) -> RequestState:
     """The state of the environ for the first context that asks, else one of its own."""
+    state: AppState | None = app.extensions.get(EXTENSION)
+    if state is None:
+        raise NotOnThisApp
     first: RequestState | None = environ.get(_REQUEST_STATE)
     while first is not None and first.app_state is not state:
         first = first.outer
