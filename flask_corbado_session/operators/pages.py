@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Row
 
 from ..database import conditions
+from ..database.windows import Cursor
 from ..model.errors import StoreUnavailable
 from ..model.records import SessionState
 from ..tokens.ids import is_id
@@ -25,7 +26,6 @@ from ..web.state import app_state
 from . import revoke as revocation
 from .chart import draw
 from .daily import DailyNumbers
-from .paging import Cursor
 from .panel import (
     BLUEPRINT,
     NOT_FOUND,
