@@ -96,7 +96,7 @@ def cleanup(as_json: bool) -> None:
 def stats(as_json: bool) -> None:
     """Count the active sessions, their users and devices, and the sessions that ended in the last day, by reason.
 
-    Each count takes ten seconds at most. One that would take longer says "at least", and is named by the JSON's
+    Each count takes half a minute at most. One that would take longer says "at least", and is named by the JSON's
     at_least.
     """
     counts = _run(app_state().with_database().revocation.stats)

@@ -33,39 +33,39 @@ class Cleanup:
     def delete_old(self, before: datetime) -> Iterator[int]:
         """Delete, batch by batch, the sessions that ended, or ran out, before this time, and then the devices first
         seen before it that have no session any more. Yields how many rows, for each batch that deleted some."""
-        yield from self._sessions(to_ms(before))
-        yield from self._devices(to_ms(before))
+        yield from filter(None, self.session_batches(before))
+        yield from filter(None, self.device_batches(before))
 
     def delete_old_sessions(self, before: datetime) -> int:
         """Delete one batch of old sessions; how many."""
-        return next(self._sessions(to_ms(before)), 0)
+        return next(filter(None, self.session_batches(before)), 0)
 
     def delete_old_devices(self, before: datetime) -> int:
         """Delete one batch of old devices without a session; how many."""
-        return next(self._devices(to_ms(before)), 0)
+        return next(filter(None, self.device_batches(before)), 0)
 
     def stats(self, now: datetime, since: datetime) -> dict[str, Any]:
         """How many sessions serve, for how many users, how many devices there are, and how the sessions ended after
         ``since`` ended. ``at_least`` names the counts that were not finished in time."""
         return count_all(self._database, to_ms(now), to_ms(since))
 
-    def _sessions(self, before: int) -> Iterator[int]:
-        c = self._session.c
+    def session_batches(self, before: datetime) -> Iterator[int]:
+        """Delete the old sessions; how many in each batch."""
+        c, at = self._session.c, to_ms(before)
         # one index after the other: for "the one or the other" a database reads the whole table
         for column in (c.ended_at, c.expires_at):
-            for rows in self._batches(Order((column,)), c.id, column < before):
-                if deleted := self._delete(self._session, [row.id for row in rows]):
-                    yield deleted
+            for rows in self._batches(Order((column,)), c.id, column < at):
+                yield self._delete(self._session, [row.id for row in rows])
 
-    def _devices(self, before: int) -> Iterator[int]:
-        d, s = self._device.c, self._session.c
-        for rows in self._batches(Order((d.first_seen_at, d.id)), d.id, d.first_seen_at < before):
+    def device_batches(self, before: datetime) -> Iterator[int]:
+        """Look at all old devices and delete those without a session; how many in each batch."""
+        d, s, at = self._device.c, self._session.c, to_ms(before)
+        for rows in self._batches(Order((d.first_seen_at, d.id)), d.id, d.first_seen_at < at):
             ids = [row.id for row in rows]
             # found first, so that no lock is ever asked for on a device in use
             used = {row.device_id for row in self._all(select(s.device_id).where(s.device_id.in_(ids)).distinct())}
             has_session = select(s.id).where(s.device_id == d.id).exists()
-            if deleted := self._delete(self._device, [each for each in ids if each not in used], ~has_session):
-                yield deleted
+            yield self._delete(self._device, [each for each in ids if each not in used], ~has_session)
 
     def _batches(
         self, order: Order, key: ColumnElement[Any], is_old: ColumnElement[bool]

@@ -212,4 +212,4 @@ def _plain_tuples(connection: Connection, stmt: CompoundSelect[Any]) -> list[tup
     """What the driver read, without SQLAlchemy's rows around it. For strings and integers, which need no conversion."""
     with connection.execute(stmt) as result:
         assert isinstance(result, CursorResult)
-        return list(result.cursor.fetchall()) if result.cursor is not None else []
+        return list(result.cursor.fetchall())
