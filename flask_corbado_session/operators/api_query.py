@@ -30,9 +30,8 @@ _LAST_PAGE = 10**8
 STATUSES = ("active", "logged_out", "expired", "inactivity_reached", "revoked")
 _LOGGED_OUT = ("signed_out", "superseded")
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {"eq": operator.eq, "gt": operator.gt, "lt": operator.lt}
-_STEP = 100_000
-"""Rows that one statement skips at most."""
-_INDEXED = ("created", "expires", "ID", "userID")
+_STEPS = {"created": 100_000, "ID": 100_000, "expires": 10_000, "userID": 10_000}
+"""Rows that one statement skips at most: fewer where the index lacks the id, so that each row is read."""
 _TIMES = ("expires", "lastAction", "created", "updated")
 FIELDS = ("ID", "userID", *_TIMES, "status")
 """The fields to sort and filter by."""
@@ -148,7 +147,7 @@ def _is_indexed(query: Query) -> bool:
     """Whether few sessions match, or an index has the order and all filters."""
     if any((field, comparison) in (("ID", "eq"), ("userID", "eq")) for field, comparison, _ in query.filters):
         return True
-    return query.sort in _INDEXED and all(field == query.sort for field, _, _ in query.filters)
+    return query.sort in _STEPS and all(field == query.sort for field, _, _ in query.filters)
 
 
 def _page(
@@ -162,14 +161,15 @@ def _page(
     by = (column, table.c.id) if query.sort != "ID" else (table.c.id,)
     order, started = Order(by, query.descending), monotonic()
     after: Cursor | None = None
-    while offset > _STEP:  # to a page far down in steps, each of them a short statement
-        step = select(*by).where(matches, order.after(after)).order_by(*order.by()).offset(_STEP - 1).limit(1)
+    step_size = _STEPS.get(query.sort, offset)
+    while offset > step_size:  # to a page far down in steps, each of them a short statement
+        step = select(*by).where(matches, order.after(after)).order_by(*order.by()).offset(step_size - 1).limit(1)
         row = _one_or_none(database, step)
         if row is None:
             return []
         if monotonic() - started > SECONDS:
             raise QueryError("page", f"To reach page {query.page} takes too long; narrow the list with a filter.")
-        after, offset = tuple(row), offset - _STEP
+        after, offset = tuple(row), offset - step_size
     # the ids alone, which an index may hold: the skipped rows then need not be read
     stmt = select(table.c.id).where(matches, order.after(after)).order_by(*order.by())
     stmt = stmt.limit(query.page_size + 1).offset(offset)
@@ -203,7 +203,7 @@ def _walk(query: Query, columns: Mapping[str, ColumnElement[Any]]) -> Walk:
     filtered = [field for field in ("created", "expires") if any(field == used for used, _, _ in query.filters)]
     # whoever was last seen was there before the end of the session, and after its start
     by_bound = "expires" if query.sort == "lastAction" and query.descending else "created"
-    along = query.sort if query.sort in _INDEXED else filtered[0] if filtered else by_bound
+    along = query.sort if query.sort in _STEPS else filtered[0] if filtered else by_bound
     within = [
         _OPERATORS[comparison](columns[field], value) for field, comparison, value in query.filters if field == along
     ]
