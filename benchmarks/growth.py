@@ -26,6 +26,7 @@ from flask_corbado_session.database.tables import SESSION_FILLFACTOR
 from flask_corbado_session.model.clock import to_ms
 
 from .growing import SMALL, Site, fill_new, site_on
+from .rows import DAY
 
 GOAL = 1.5
 """The ratio that nothing a person waits for should exceed."""
@@ -141,7 +142,7 @@ def _what_a_refresh_writes(stack: ExitStack, server: str, rows: int = 60_000) ->
         fill_new(url, rows, fillfactor)
         with engine.connect() as connection:  # live sessions alone, as close together as the fill factor lets them
             old = text("DELETE FROM corbado_session WHERE ended_at IS NOT NULL OR idle_expires_at < :now")
-            connection.execute(old, {"now": to_ms(datetime.now(UTC))})
+            connection.execute(old, {"now": to_ms(datetime.now(UTC)) + DAY})
             connection.execute(text("VACUUM FULL corbado_session"))
         site = site_on(url, rows)
         with engine.connect() as connection:

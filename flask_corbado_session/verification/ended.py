@@ -5,7 +5,6 @@ The ended set is how a revoked session stops everywhere within a second, for one
 
 from __future__ import annotations
 
-import heapq
 import logging
 import threading
 from collections import deque
@@ -97,7 +96,7 @@ class EndedSet:
         reaches = self._known_until
         if len(ended) + len(not_before) > limit:
             # not ``at`` where that is later: a service that once got a time of a wrong clock would miss every end
-            reaches = heapq.nsmallest(limit, chain(ended, not_before))[-1][0]
+            reaches = sorted(time for time, _ in chain(ended, not_before))[limit - 1]
             ended = [change for change in ended if change[0] <= reaches]
             not_before = [change for change in not_before if change[0] <= reaches]
         return (
