@@ -13,14 +13,16 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, text
 
 from flask_corbado_session.database import cleanup, stats, windows
-from flask_corbado_session.model.clock import to_ms
+from flask_corbado_session.model.clock import Clock, to_ms
 from flask_corbado_session.model.errors import StoreUnavailable
-from flask_corbado_session.model.records import UserAgentDescription
+from flask_corbado_session.model.records import Changes, UserAgentDescription
 from flask_corbado_session.operators import api_query, api_sorted, daily
 from flask_corbado_session.operators.daily import DailyCounts, DailyNumbers
 from flask_corbado_session.sessions.presented import PresentedTokens
 from flask_corbado_session.sessions.user_agent import describe
+from flask_corbado_session.testing import MovingClock
 from flask_corbado_session.tokens.ids import new_id
+from flask_corbado_session.verification.ended import MANY, EndedSet
 from tests.support.apps import make_app, rows_of, statements, statements_of
 from tests.support.operators import DAY, add_device, add_sessions, an_operator, now_of, operator_app
 from tests.support.rules import NOON, Rules, rules_on
@@ -240,7 +242,40 @@ def test_a_poll_tells_ends_from_short_sessions_that_no_longer_count(rules: Rules
     assert {type(row) for row in [*changes.ended, *changes.not_before]} == {tuple}
 
 
+def test_while_very_many_have_just_ended_one_poll_in_ten_reads_them_all_again() -> None:
+    clock, asked = MovingClock(NOON), list[int]()
+    number = [MANY + 1]
+
+    def fetch(since: int) -> Changes:
+        asked.append(to_ms(clock.at) - since)
+        return Changes([(str(n), since + 1) for n in range(number[0] if asked[-1] > 30_000 else 0)])
+
+    ended = EndedSet(fetch, Clock(clock), timedelta(seconds=1), timedelta(minutes=15))
+
+    def polls(times: int) -> list[int]:
+        asked.clear()
+        for _ in range(times):
+            ended.bring_up_to_date()
+            clock.move(seconds=1)
+        return asked
+
+    assert polls(1) == [16 * 60_000]
+    assert polls(10) == [*[6_000] * 9, 61_000]
+    number[0] = MANY
+    assert polls(12) == [*[6_000] * 9, 61_000, 61_000, 61_000]
+
+
 # ---- counting
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_live_sessions_behind_many_that_have_ended_are_listed_window_by_window(rules: Rules) -> None:
+    live = fill(rules, [{"created_at": n} for n in range(5)])
+    fill(rules, [{"created_at": 100 + n, "ended_at": 200, "end_reason": "operator"} for n in range(10)])
+    with statements_of(rules.database.engine) as seen:
+        listed = rules.sessions.live_sessions(None, NOW, 4)
+    assert [session.session_id for session in listed] == live[:0:-1]
+    assert len([stmt for stmt in seen if "JOIN" in stmt and "created_at >=" in stmt]) == 5
 
 
 @pytest.mark.usefixtures("small_windows")
