@@ -11,11 +11,12 @@ from typing import Any, Literal
 from sqlalchemy import Column, Row, func, insert, select, update
 
 from ..database.engine import Database
+from ..database.windows import Cursor, Order
 from ..model.clock import Clock, from_ms, to_ms
 from ..model.errors import SessionNotFound
 from ..sessions.revocation import Revocation
 from ..tokens.ids import new_id
-from .paging import Cursor, Order, Page
+from .paging import Page
 from .queries import OperatorStore
 
 Action = Literal["revoke_session", "revoke_device", "revoke_user", "revoke_before"]

@@ -12,6 +12,7 @@ from flask import current_app, render_template, request
 from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import Row
 
+from ..database.windows import Cursor
 from ..keys.key import in_signing_order
 from ..model.clock import from_ms, to_ms
 from ..tokens.ids import is_id
@@ -22,7 +23,7 @@ from ..web.request import found_or_503
 from ..web.state import app_state
 from .daily import DailyCounts, DailyNumbers
 from .log import Operator, OperatorLog
-from .paging import COUNTED, Count, Cursor
+from .paging import COUNTED, Count
 from .queries import OperatorStore
 from .search import term
 

@@ -134,10 +134,7 @@ class Revocation:
 
     def delete_old(self) -> Iterator[int]:
         """Delete what ended, or ran out, longer than the retention ago, batch by batch; yields how many rows each."""
-        before = self._clock.now() - self._settings.retention
-        for delete_batch in (self._cleanup.delete_old_sessions, self._cleanup.delete_old_devices):
-            while deleted := delete_batch(before):
-                yield deleted
+        yield from self._cleanup.delete_old(self._clock.now() - self._settings.retention)
 
 
 def _check_id(value: str) -> None:

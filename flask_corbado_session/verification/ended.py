@@ -5,7 +5,6 @@ The ended set is how a revoked session stops everywhere within a second, for one
 
 from __future__ import annotations
 
-import heapq
 import logging
 import threading
 from collections import deque
@@ -29,6 +28,15 @@ FEED_AGE = timedelta(milliseconds=200)
 OVERLAP = 60_000
 """Milliseconds by which each query looks back beyond the last one, for clocks that differ and commits that come late.
 """
+
+MANY = 2_000
+"""Ends within :data:`OVERLAP` from which on not every query looks back that far: each would read them all again."""
+
+SHORT_OVERLAP = 5_000
+"""Milliseconds by which the other queries look back then: more than a statement that ends a session can take."""
+
+LOOK_BACK_EVERY = 10_000
+"""Milliseconds after which one looks back all the way even then."""
 
 CACHE_TTL = timedelta(seconds=60)
 """How long an ended session is remembered."""
@@ -60,6 +68,9 @@ class EndedSet:
         self._not_before: dict[str, int] = {}
         self._known_until = 0
         self._forgotten_until = 0
+        self._looked_back_at = 0
+        self._are_many = False
+        """Whether the last query that looked back all the way found very many ends."""
         self._is_slow = False
         """Whether a caller has waited in vain since the last refresh that succeeded."""
         self._error: Exception | None = None
@@ -97,7 +108,7 @@ class EndedSet:
         reaches = self._known_until
         if len(ended) + len(not_before) > limit:
             # not ``at`` where that is later: a service that once got a time of a wrong clock would miss every end
-            reaches = heapq.nsmallest(limit, chain(ended, not_before))[-1][0]
+            reaches = sorted(time for time, _ in chain(ended, not_before))[limit - 1]
             ended = [change for change in ended if change[0] <= reaches]
             not_before = [change for change in not_before if change[0] <= reaches]
         return (
@@ -132,7 +143,9 @@ class EndedSet:
         oldest = now - self._keep
         try:
             # while a clock was ahead, ids were dropped too early: once it is set back they are fetched again
-            since = oldest if now < self._known_until else max(oldest, self._known_until - OVERLAP)
+            is_short = self._are_many and 0 <= now - self._looked_back_at < LOOK_BACK_EVERY
+            overlap = SHORT_OVERLAP if is_short else OVERLAP
+            since = oldest if now < self._known_until else max(oldest, self._known_until - overlap)
             changes = self._fetch(since)
         except StoreUnavailable as error:
             log.warning("the sessions that ended could not be fetched, the last known set serves: %s", error)
@@ -145,6 +158,8 @@ class EndedSet:
             self._not_before.update(changes.not_before)
             self._forget(oldest)
             self._known_until = now
+            if since <= now - OVERLAP:
+                self._looked_back_at, self._are_many = now, len(changes.ended) > MANY
             self._is_slow = False
         # from now on, and not from when it was asked: a slow query must not be asked again as soon as it is answered
         self._refreshed_at = self._clock.now()
