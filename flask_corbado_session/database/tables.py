@@ -50,11 +50,15 @@ class Tables:
 
 def tables_in(metadata: MetaData) -> Tables:
     """The tables of this metadata, built the first time they are asked for."""
-    if SESSION not in metadata.tables:
-        _device_table(metadata)
-        _session_table(metadata)
-        _operator_action_table(metadata)
-    return Tables(metadata.tables[SESSION], metadata.tables[DEVICE], metadata.tables[OPERATOR_ACTION])
+    # a metadata with a schema has it in the keys of its tables
+    session, device, operator_action = (
+        metadata.tables.get(f"{metadata.schema}.{name}" if metadata.schema else name)
+        for name in (SESSION, DEVICE, OPERATOR_ACTION)
+    )
+    if session is None or device is None or operator_action is None:
+        device = _device_table(metadata)
+        return Tables(_session_table(metadata, device), device, _operator_action_table(metadata))
+    return Tables(session, device, operator_action)
 
 
 def _exact(length: int) -> TypeEngine[str]:
@@ -71,8 +75,8 @@ def _where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
-def _device_table(metadata: MetaData) -> None:
-    Table(
+def _device_table(metadata: MetaData) -> Table:
+    return Table(
         DEVICE,
         metadata,
         Column("id", _exact(30), nullable=False),
@@ -90,8 +94,8 @@ def _device_table(metadata: MetaData) -> None:
     )
 
 
-def _session_table(metadata: MetaData) -> None:
-    Table(
+def _session_table(metadata: MetaData, device: Table) -> Table:
+    return Table(
         SESSION,
         metadata,
         Column("id", _exact(30), nullable=False),
@@ -124,7 +128,7 @@ def _session_table(metadata: MetaData) -> None:
         Column("previous_ip", String(45)),
         Column("previous_user_agent", String(512)),
         PrimaryKeyConstraint("id", name="pk_corbado_session"),
-        ForeignKeyConstraint(["device_id"], [f"{DEVICE}.id"], name="fk_corbado_session_device_id"),
+        ForeignKeyConstraint(["device_id"], [device.c.id], name="fk_corbado_session_device_id"),
         Index("ix_corbado_session_user_id_ended_at_expires_at", "user_id", "ended_at", "expires_at"),
         # Partial, where the database knows that: SQLite takes "ended_at IS NULL" for as rare as any other value, and
         # would walk through all live sessions by this index in place of the one that finds the few it wants.
@@ -136,8 +140,8 @@ def _session_table(metadata: MetaData) -> None:
     )
 
 
-def _operator_action_table(metadata: MetaData) -> None:
-    Table(
+def _operator_action_table(metadata: MetaData) -> Table:
+    return Table(
         OPERATOR_ACTION,
         metadata,
         Column("id", _exact(30), nullable=False),
