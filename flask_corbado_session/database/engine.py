@@ -15,7 +15,7 @@ from random import SystemRandom
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, MetaData, Table, engine_from_config, make_url
+from sqlalchemy import URL, Connection, Engine, MetaData, Table, engine_from_config
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -139,8 +139,6 @@ class Database:
 
     def _make(self) -> Engine:
         url, options = self._locate()
-        if "url" in self._last_word:
-            url = make_url(self._last_word["url"])
         chosen = engine_options(url, options, self._last_word)
         engine = engine_from_config(chosen, prefix="")
         listen(engine, self._listeners, chosen.get("creator"), self._last_word)

@@ -37,7 +37,7 @@ def engine_options(url: URL, given: Mapping[str, Any], last_word: Mapping[str, A
     """The options to make the engine with, its ``url`` among them; SettingsError for a driver that can't be used."""
     check_driver(url)
     url = url.difference_update_query(_ISOLATION)
-    kept = {name: value for name, value in given.items() if name not in (*_OWN_POOL, "url")} | dict(last_word)
+    kept = {name: value for name, value in given.items() if name not in _OWN_POOL} | dict(last_word)
     connect_args = _without_isolation({**given.get("connect_args", {})})
     connect_args |= _timeouts(url, connect_args) | _without_isolation({**last_word.get("connect_args", {})})
     if url.get_backend_name() == "postgresql":
@@ -48,7 +48,7 @@ def engine_options(url: URL, given: Mapping[str, Any], last_word: Mapping[str, A
     if "skip_autocommit_rollback" in signature(DefaultDialect.__init__).parameters:  # SQLAlchemy 2.0.43
         ours["skip_autocommit_rollback"] = True
     ours["execution_options"] = _without_isolation({**kept.get("execution_options", {})})
-    return {"url": url} | kept | pool | ours | {"connect_args": connect_args}
+    return kept | pool | ours | {"url": url, "connect_args": connect_args}
 
 
 def check_driver(url: URL) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Engine, make_url
 
 from ..database.options import check_driver, is_in_memory
 from ..model.errors import SettingsError
@@ -31,11 +31,13 @@ class AppEngine:
             check_driver(self._engine()[1].url)
 
     def locate(self) -> tuple[URL, Mapping[str, Any]]:
-        """The URL of the app's default engine, and the options it was made with."""
+        """The URL of the app's default engine and the options it was made with; or another URL, without options."""
+        if "url" in self._last_word:
+            return make_url(self._last_word["url"]), {}
         if not self._is_set_up():
             raise RuntimeError("the app's Flask-SQLAlchemy is not set up: call db.init_app(app)")
         key, engine = self._engine()
-        if is_in_memory(engine.url) and not self._app.testing and "url" not in self._last_word:
+        if is_in_memory(engine.url) and not self._app.testing:
             log.warning(
                 "the database is in memory: the long sessions are kept in one of their own and end with the process"
             )
