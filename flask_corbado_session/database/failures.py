@@ -87,7 +87,7 @@ class Failure:
 
 
 _SAID: dict[Kind, str] = {
-    "permission": "permission denied: let the database's role SELECT, INSERT, UPDATE and DELETE in the corbado_* tables",
+    "permission": "permission denied: GRANT SELECT, INSERT, UPDATE, DELETE on the corbado_* tables to the app's role",
     "refused": "the database refused the connection: check the role, its password, and the name of the database",
     "conflict": f"the database refused the statement because of others at the same time, for {TIMEOUT} s",
 }

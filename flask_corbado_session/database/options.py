@@ -1,7 +1,8 @@
 """The options of the library's own engine: the app's, with isolation, pool and timeouts of our own.
 
 They are chosen by what the driver can do. Isolation and autocommit are ours whatever the options say: each statement
-is its own transaction, so that a sign-in that was answered is stored. ``engine_options=`` has the last word on the rest.
+is its own transaction, so that a sign-in that was answered is stored. ``engine_options=`` has the last word on the
+rest.
 """
 
 from __future__ import annotations

@@ -32,10 +32,24 @@ class PerProcess(Generic[T]):
             return self._by_pid.setdefault(pid, self._make())  # of two threads at once both get the first one's
 
 
-class ProcessLock(PerProcess[Lock]):
-    """A lock that a child never finds held by a thread that only its parent had."""
+class ProcessLock:
+    """A lock that a forked child never finds held by a thread that only its parent had."""
 
-    __slots__ = ()
+    __slots__ = ("_locks",)
 
     def __init__(self) -> None:
-        super().__init__(Lock)
+        self._locks = PerProcess(Lock)
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As a lock's."""
+        return self._locks.get().acquire(blocking, timeout)
+
+    def release(self) -> None:
+        """As a lock's."""
+        self._locks.get().release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()

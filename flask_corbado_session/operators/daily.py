@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from threading import Lock
 from typing import Any
 
 from sqlalchemy import Row, Select, case, func, or_, select
 
 from ..database.engine import Database
+from ..model.process import ProcessLock
 
 DAY = 86_400_000
 """Milliseconds."""
@@ -65,7 +65,7 @@ class DailyNumbers:
     def __init__(self) -> None:
         self._past: dict[int, int] = {}
         self._today: tuple[int, int, int] = (-1, 0, 0)
-        self._lock = Lock()
+        self._lock = ProcessLock()
 
     def last(self, days: int, now: int, read: Callable[[int, int], Mapping[int, int]]) -> dict[date, int]:
         """The last days (UTC), today included. ``read(first day, now)`` is called for what is missing or too old."""

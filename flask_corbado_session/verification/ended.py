@@ -6,13 +6,13 @@ The ended set is how a revoked session stops everywhere within a second, for one
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from ..model.clock import Clock, lifetime_ms, to_ms
 from ..model.errors import StoreUnavailable
+from ..model.process import ProcessLock
 from ..model.records import Changes, GoneReason
 
 log = logging.getLogger("flask_corbado_session")
@@ -57,7 +57,7 @@ class EndedSet:
         self._known_until = 0
         self._failing = False
         self._asked_at = clock.now() - 2 * interval
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     def holds(self, session_id: str, now: datetime) -> bool:
         """Whether this session has been ended, as of at most one interval ago."""
@@ -149,7 +149,7 @@ class EndedSessionCache:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._reasons: dict[str, tuple[GoneReason, datetime]] = {}  # in the order in which they are forgotten
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     def reason(self, session_id: str) -> GoneReason | None:
         """Why this session is gone, if that was recorded within the last minute."""
