@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
@@ -93,7 +93,23 @@ class Rotation:
             "from_user_agent": context.user_agent,
             "idle": now + self._idle_lifetime,
         }
-        return self._database.run(lambda connection: self._present(connection, token, values, now))
+        return self._database.run(
+            lambda connection: self._present(connection, token, values, now),
+            lambda connection: self._present_again(connection, token, values, now),
+        )
+
+    def _present_again(self, connection: Connection, token: Token, values: dict[str, Any], now: int) -> Accepted | Gone:
+        """After an attempt whose answer was lost: what that one did is told as done, for nobody was told of it yet."""
+        verdict = self._present(connection, token, values, now)
+        row = connection.execute(self._select, values).one_or_none()
+        if row is None:
+            return verdict
+        if isinstance(verdict, Accepted):
+            return _accepted(_kind_of(row), row) if verdict.kind == "reissue" and row.rotated_at == now else verdict
+        found_by = (row.end_reason, row.ended_at, row.previous_ip, row.previous_user_agent)
+        if found_by == ("reuse", now, values["from_ip"], values["from_user_agent"]):
+            return replace(verdict, found_now=True, previous=Context(row.ip, row.user_agent))
+        return verdict
 
     def _present(self, connection: Connection, token: Token, values: dict[str, Any], now: int) -> Accepted | Gone:
         if connection.dialect.update_returning:
@@ -102,8 +118,7 @@ class Rotation:
             changed = connection.execute(self._advance, values).rowcount
             row = connection.execute(self._select, values).one_or_none() if changed else None
         if row is not None:
-            kind: RefreshKind = "promote" if row.last_step == 1 else "reopen" if row.last_step == 0 else "rollback"
-            return _accepted(kind, row)
+            return _accepted(_kind_of(row), row)
         row = connection.execute(self._select, values).one_or_none()
         return _classify(row, token, now) or self._end_reused(connection, row, values)
 
@@ -180,6 +195,11 @@ def _classify(row: Row[Any] | None, token: Token, now: int) -> Accepted | Gone |
     if is_child or row.generation < token.generation - 1:
         return _accepted("hold", row)
     return None
+
+
+def _kind_of(row: Any) -> RefreshKind:
+    """Which row of the table it was that the statement matched."""
+    return "promote" if row.last_step == 1 else "reopen" if row.last_step == 0 else "rollback"
 
 
 def _accepted(kind: RefreshKind, row: Any) -> Accepted:

@@ -88,8 +88,24 @@ class SessionStore:
         """End the sessions on a device as part of a transaction that is under way."""
         return self._end(connection, self._session.c.device_id == device_id, reason, now)
 
+    def device_ended_in(self, connection: Connection, device_id: str, reason: EndReason, now: datetime) -> list[str]:
+        """The sessions on a device that were ended by an attempt whose answer was lost."""
+        return self._ended_then(connection, self._session.c.device_id == device_id, reason, now)
+
+    def _ended_then(
+        self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: datetime
+    ) -> list[str]:
+        """The sessions that were ended for this reason at this very time: by an attempt whose answer was lost."""
+        c = self._session.c
+        ended = select(c.id).where(which, c.ended_at == to_ms(now), c.end_reason == reason)
+        return list(connection.execute(ended).scalars())
+
     def _run_end(self, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
-        return self._database.run(lambda connection: self._end(connection, which, reason, now))
+        def end_again(connection: Connection) -> list[str]:
+            self._end(connection, which, reason, now)
+            return self._ended_then(connection, which, reason, now)
+
+        return self._database.run(lambda connection: self._end(connection, which, reason, now), end_again)
 
     def _end(self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
         c = self._session.c
