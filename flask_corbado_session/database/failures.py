@@ -47,6 +47,7 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     # a connection that could not be made has no SQLSTATE, nor has SQLite a code for each
     ("no such table", "tables"), ("no such column", "tables"), ("has no column named", "tables"),
     ("restart transaction", "conflict"), ("certification", "conflict"),
+    ("connection not available", "lost"),  # mysql-connector's, at a cursor of a connection that was closed
     ("database is locked", "locked"), ("table is locked", "locked"),
     ("authentication failed", "refused"), ("no pg_hba.conf entry", "refused"), ("access denied", "refused"),
     ("is not permitted to log in", "refused"), ("unknown database", "refused"),
@@ -97,7 +98,7 @@ def classify(error: DBAPIError) -> Failure:
     """What this error means."""
     code = _code(error.orig)
     kind = _by_code(code) or _by_text(str(error.orig))
-    if kind is None or kind == "lost":
+    if kind is None:
         if isinstance(error, IntegrityError):
             kind = "constraint"
         elif isinstance(error, DataError):

@@ -33,6 +33,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..model.records import DEVICE_NAME_LENGTH
 from ..model.users import USER_ID_LENGTH
+from .exact import exact
 
 SESSION = "corbado_session"
 DEVICE = "corbado_device"
@@ -61,10 +62,10 @@ def tables_in(metadata: MetaData) -> Tables:
     return Tables(session, device, operator_action)
 
 
-def _exact(length: int) -> TypeEngine[str]:
-    """A text that compares case-sensitively: MariaDB's default collation does not."""
-    exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
-    return String(length).with_variant(exact, "mysql", "mariadb")
+_UTF8: dict[str, Any] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
+"""Whatever the server's default is, a device may be named in any letters."""
+
+_PREFIX = {"device_id": 29}
 
 
 def _hash() -> TypeEngine[bytes]:
@@ -79,8 +80,8 @@ def _device_table(metadata: MetaData) -> Table:
     return Table(
         DEVICE,
         metadata,
-        Column("id", _exact(30), nullable=False),
-        Column("user_id", _exact(USER_ID_LENGTH), nullable=False),
+        Column("id", exact(30, is_ascii=True), nullable=False),
+        Column("user_id", exact(USER_ID_LENGTH), nullable=False),
         Column("cookie_hash", _hash(), nullable=False),
         Column("name", String(DEVICE_NAME_LENGTH)),
         Column("user_agent", String(512)),
@@ -91,6 +92,7 @@ def _device_table(metadata: MetaData) -> Table:
         PrimaryKeyConstraint("id", name="pk_corbado_device"),
         UniqueConstraint("user_id", "cookie_hash", name="uq_corbado_device_user_id_cookie_hash"),
         Index("ix_corbado_device_first_seen_at", "first_seen_at", "id"),
+        **_UTF8,
     )
 
 
@@ -98,9 +100,9 @@ def _session_table(metadata: MetaData, device: Table) -> Table:
     return Table(
         SESSION,
         metadata,
-        Column("id", _exact(30), nullable=False),
-        Column("user_id", _exact(USER_ID_LENGTH), nullable=False),
-        Column("device_id", _exact(30), nullable=False),
+        Column("id", exact(30, is_ascii=True), nullable=False),
+        Column("user_id", exact(USER_ID_LENGTH), nullable=False),
+        Column("device_id", exact(30, is_ascii=True), nullable=False),
         # rotation (PROTOCOL.md, "Row"); step is how far the last accepted token was ahead of the row
         Column("secret_hash", _hash(), nullable=False),
         Column("generation", Integer, nullable=False),
@@ -136,7 +138,10 @@ def _session_table(metadata: MetaData, device: Table) -> Table:
         Index("ix_corbado_session_short_not_before", "short_not_before", **_where("short_not_before IS NOT NULL")),
         Index("ix_corbado_session_created_at", "created_at", "id"),
         Index("ix_corbado_session_expires_at", "expires_at"),
-        Index("ix_corbado_session_device_id", "device_id"),
+        # not of the whole column on MySQL, so that the foreign key keeps an index of its own there: a migration that
+        # takes the tables back drops the indexes first, and MySQL refuses that for the one a foreign key needs
+        Index("ix_corbado_session_device_id", "device_id", mysql_length=_PREFIX, mariadb_length=_PREFIX),
+        **_UTF8,
     )
 
 
@@ -144,16 +149,17 @@ def _operator_action_table(metadata: MetaData) -> Table:
     return Table(
         OPERATOR_ACTION,
         metadata,
-        Column("id", _exact(30), nullable=False),
+        Column("id", exact(30, is_ascii=True), nullable=False),
         Column("at", BigInteger, nullable=False),
         # the operator's user id, or the project id for the operator API
-        Column("operator_id", _exact(USER_ID_LENGTH), nullable=False),
+        Column("operator_id", exact(USER_ID_LENGTH), nullable=False),
         Column("via", String(8), nullable=False),
         Column("action", String(16), nullable=False),
         # the id of a session, a device or a user, or a time; no foreign key, since it outlives what it names
-        Column("target", _exact(USER_ID_LENGTH), nullable=False),
+        Column("target", exact(USER_ID_LENGTH), nullable=False),
         # how many sessions were ended; none while it is being done, or when it was broken off
         Column("sessions", Integer),
         PrimaryKeyConstraint("id", name="pk_corbado_operator_action"),
         Index("ix_corbado_operator_action_at", "at", "id"),
+        **_UTF8,
     )

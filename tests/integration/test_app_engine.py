@@ -151,6 +151,8 @@ def every_engine() -> Iterator[list[Any]]:
         ran.append(connection)
         if isinstance(connection, sqlite3.Connection):
             connection.isolation_level = "DEFERRED"
+        elif callable(connection.autocommit):  # PyMySQL's
+            connection.autocommit(False)
         else:
             connection.autocommit = False
 
