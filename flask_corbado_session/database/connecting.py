@@ -123,6 +123,7 @@ class _Postgres(_Connecting):
         self._wanted = {name: last.get(name, value) for name, value in POSTGRES_SETTINGS.items()} | isolation
         self._refused = False
         self._sets: bool | None = None  # None until the first connection has shown it
+        self._shared = False
         self._open_another = creator
 
     def open(self, dialect: Any, record: Any, args: list[Any], params: dict[str, Any]) -> Any:
@@ -154,6 +155,8 @@ class _Postgres(_Connecting):
         if self._sets:
             values = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in self._wanted.items())
             self.execute(connection, f"SELECT {values}")
+        if self._shared and hasattr(connection, "prepare_threshold"):
+            connection.prepare_threshold = None  # psycopg's prepared statements stay with a session
 
     def _must_set(self, connection: Any, wanted: dict[str, str]) -> bool:
         """Whether the settings are missing, and a statement may set them: not on a session that others share."""
@@ -162,15 +165,16 @@ class _Postgres(_Connecting):
             found = dict(zip(wanted, self.execute(connection, f"SELECT {names}"), strict=True))
             if found == wanted:
                 return False
-            if self._open_another is None or not is_shared(connection, self._open_another):
+            self._shared = self._open_another is not None and is_shared(connection, self._open_another)
+            if not self._shared:
                 self._say_if_refused("they are set by a statement on each new connection")
                 return True
         except self.driver.Error:  # a server that has no such settings
             return False
         if found["statement_timeout"] in ("0", "0ms"):
             log.warning(
-                "the pooler before PostgreSQL drops start-up options and shares its connections, so the library's "
-                "timeouts are not set: ALTER ROLE … SET statement_timeout = '%ds', and see docs/production.md",
+                "the pooler before PostgreSQL lets no start-up options through and shares its connections, so the "
+                "library's timeouts are not set: ALTER ROLE … SET statement_timeout = '%ds' (docs/production.md)",
                 TIMEOUT,
             )
         return False
