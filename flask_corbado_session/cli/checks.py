@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from flask import current_app
 
+from ..database.engine import Database
+from ..database.skew import can_compare
 from ..keys.key import weakness
+from ..model.errors import CorbadoSessionError
 from ..model.settings import DEFAULT_ISSUER, Settings
 from ..web.state import app_state
 from .keys import key_risks
@@ -20,6 +24,7 @@ def risky_settings() -> list[str]:
     risks = list(_cookie_risks(state.settings)) + list(key_risks())
     if state.parts is not None:
         risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings))
+        risks += _clock_risks(state.parts.database)
     if current_app.debug:
         risks.append("the app runs in debug mode: never do that where others can reach the app")
     return risks
@@ -45,6 +50,15 @@ def _cookie_risks(settings: Settings) -> Iterator[str]:
         plain = sorted(origin for origin in origins if origin.startswith("http://"))
         if plain:
             yield f"CORBADO_SESSION_{name} names {', '.join(plain)}: anyone on the network can act as it; use https"
+
+
+def _clock_risks(database: Database) -> Iterator[str]:
+    """Compared at the connection that is made for it; a database that is down is another command's business."""
+    with suppress(CorbadoSessionError, RuntimeError):
+        if can_compare(database.engine.dialect.name):
+            database.run(database.compare_clocks)
+        if database.skew.ms:
+            yield str(database.skew)
 
 
 def _view_risks(settings: Settings) -> Iterator[str]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, event
 
 from .options import POSTGRES_SETTINGS, SQLITE_AUTOCOMMIT, TIMEOUT
 from .pooler import is_shared
+from .skew import Skew
 
 log = logging.getLogger("flask_corbado_session")
 
@@ -30,17 +33,21 @@ def no_listeners() -> tuple[list[Any], list[Any]]:
 
 
 def listen(
-    engine: Engine, listeners: Listeners, creator: Callable[[], Any] | None, last_word: Mapping[str, Any]
+    engine: Engine,
+    listeners: Listeners,
+    creator: Callable[[], Any] | None,
+    last_word: Mapping[str, Any],
+    skew: Skew,
 ) -> None:
     """Have this engine's connections opened as the app's are, and prepared for short transactions."""
     if engine.dialect.name == "postgresql":
-        connecting: _Connecting = _Postgres(engine, listeners, creator, last_word)
+        connecting: _Connecting = _Postgres(engine, listeners, skew, creator, last_word)
     elif engine.dialect.name in ("mysql", "mariadb"):
-        connecting = _MySQL(engine, listeners)
+        connecting = _MySQL(engine, listeners, skew)
     elif engine.dialect.name == "sqlite":
-        connecting = _SQLite(engine, listeners)
+        connecting = _SQLite(engine, listeners, skew)
     else:
-        connecting = _Connecting(engine, listeners)
+        connecting = _Connecting(engine, listeners, skew)
     event.listen(engine, "do_connect", connecting.open)
     event.listen(engine, "connect", connecting.prepare)
 
@@ -48,7 +55,8 @@ def listen(
 class _Connecting:
     """Any database."""
 
-    def __init__(self, engine: Engine, listeners: Listeners) -> None:
+    def __init__(self, engine: Engine, listeners: Listeners, skew: Skew) -> None:
+        self.skew = skew
         self.engine = engine
         self.dialect: Any = engine.dialect
         self.driver: Any = engine.dialect.dbapi
@@ -75,6 +83,9 @@ class _Connecting:
             connection.commit()
             self.dialect.set_isolation_level(connection, "AUTOCOMMIT")
         self.configure(connection)
+        if self.skew.is_due:
+            with suppress(self.driver.Error):
+                self.skew.compare(self.dialect.name, partial(self.execute, connection))
 
     def configure(self, connection: Any) -> None:
         """Set the timeouts of a new connection."""
@@ -114,9 +125,14 @@ class _Postgres(_Connecting):
     """Start-up options carry the settings; what is not let through is set by a statement, if the session is ours."""
 
     def __init__(
-        self, engine: Engine, listeners: Listeners, creator: Callable[[], Any] | None, last_word: Mapping[str, Any]
+        self,
+        engine: Engine,
+        listeners: Listeners,
+        skew: Skew,
+        creator: Callable[[], Any] | None,
+        last_word: Mapping[str, Any],
     ) -> None:
-        super().__init__(engine, listeners)
+        super().__init__(engine, listeners, skew)
         given = str(last_word.get("connect_args", {}).get("options", ""))
         last = {name: value.replace("\\", "") for name, value in _SETTING.findall(given)}
         isolation = {"default_transaction_isolation": POSTGRES_SETTINGS["default_transaction_isolation"]}

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from itertools import count
 from random import SystemRandom
 from time import monotonic, sleep
@@ -19,11 +20,13 @@ from sqlalchemy import URL, Connection, Engine, MetaData, Table, engine_from_con
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from ..model.clock import to_ms
 from ..model.errors import StoreUnavailable
 from ..model.process import PerProcess
 from .connecting import Listeners, listen, no_listeners
 from .failures import classify
 from .options import TIMEOUT, engine_options, is_in_memory
+from .skew import Skew, can_compare
 from .tables import tables_in
 
 log = logging.getLogger("flask_corbado_session")
@@ -57,6 +60,7 @@ class Database:
         self._last_word = last_word or {}
         self.metadata = metadata
         self.tables = tables_in(metadata)
+        self.skew = Skew()
         self._held: PerProcess[_Held] = PerProcess(lambda: _Held(self._make))
         self._gave_up = threading.local()
         """``until`` when a thread that waited in vain does not wait again."""
@@ -124,6 +128,18 @@ class Database:
         """Run ``work`` in one transaction; ``again`` as in :meth:`run`."""
         return self.run(lambda connection: _together(connection, work), lambda c: _together(c, again or work))
 
+    def time(self, at: datetime) -> int:
+        """A time of this process in milliseconds, by the database's clock where the two differ too much."""
+        if self.skew.is_unknown and can_compare(self.engine.dialect.name):
+            self.run(lambda connection: None)  # the first connection compares them, and serves what comes next
+        return to_ms(at) + self.skew.ms
+
+    def compare_clocks(self, connection: Connection) -> None:
+        """Compare the clocks if that is due, beside the statements of the engine."""
+        if self.skew.is_due:
+            with suppress(DBAPIError):
+                self.skew.compare(connection.dialect.name, lambda stmt: _first_row(connection, stmt))
+
     def create_tables(self) -> list[str]:
         """Create the library's own tables where they are missing; their names."""
         tables = self._own_tables()
@@ -141,7 +157,7 @@ class Database:
         url, options = self._locate()
         chosen = engine_options(url, options, self._last_word)
         engine = engine_from_config(chosen, prefix="")
-        listen(engine, self._listeners, chosen.get("creator"), self._last_word)
+        listen(engine, self._listeners, chosen.get("creator"), self._last_word, self.skew)
         if is_in_memory(url) and "creator" not in chosen:
             self.metadata.create_all(engine, tables=self._own_tables())
         return engine
@@ -168,6 +184,15 @@ class _Held:
             engine, self._engine = self._engine, None
         if engine is not None:
             engine.dispose()
+
+
+def _first_row(connection: Connection, statement: str) -> Any:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+        return cursor.fetchone()
+    finally:
+        cursor.close()
 
 
 def _together(connection: Connection, work: Callable[[Connection], T]) -> T:

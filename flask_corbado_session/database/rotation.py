@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Row, Select, Update, bindparam, case, null, or_, select, update
 
 from ..model import settings
-from ..model.clock import from_ms, lifetime_ms, to_ms
+from ..model.clock import from_ms, lifetime_ms
 from ..model.records import Context, GoneReason, RefreshKind
 from .conditions import is_live, state_of
 from .engine import Database
@@ -81,7 +81,7 @@ class Rotation:
         One statement when it moves, two when it does not, three for a reuse. Raises :class:`StoreUnavailable`; then
         nothing was changed, or the change is harmless to present again.
         """
-        now = to_ms(at)
+        now = self._database.time(at)
         values = {
             "sid": token.session_id,
             "secret": token.secret_hash,

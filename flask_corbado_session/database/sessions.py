@@ -32,7 +32,7 @@ class SessionStore:
 
     def add(self, new: NewSession, superseded: Sequence[str]) -> list[str]:
         """Insert the row and end the sessions it replaces, in one transaction; the ids of those."""
-        row = new.as_row()
+        row = new.as_row() | {"rotated_at": self._database.time(new.created_at)}
 
         def start(connection: Connection) -> list[str]:
             connection.execute(insert(self._session), row)
@@ -97,7 +97,7 @@ class SessionStore:
     ) -> list[str]:
         """The sessions that were ended for this reason at this very time: by an attempt whose answer was lost."""
         c = self._session.c
-        ended = select(c.id).where(which, c.ended_at == to_ms(now), c.end_reason == reason)
+        ended = select(c.id).where(which, c.ended_at == self._database.time(now), c.end_reason == reason)
         return list(connection.execute(ended).scalars())
 
     def _run_end(self, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
@@ -110,7 +110,7 @@ class SessionStore:
     def _end(self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
         c = self._session.c
         unended = which & c.ended_at.is_(None)
-        end = update(self._session).values(ended_at=to_ms(now), end_reason=reason)
+        end = update(self._session).values(ended_at=self._database.time(now), end_reason=reason)
         if connection.dialect.update_returning:
             return list(connection.execute(end.where(unended).returning(c.id)).scalars())
         ids = list(connection.execute(select(c.id).where(unended)).scalars())
@@ -133,7 +133,7 @@ class SessionStore:
 
         def invalidate(connection: Connection) -> list[str]:
             ids = list(connection.execute(select(c.id).where(which)).scalars())
-            connection.execute(update(self._session).where(which).values(short_not_before=at))
+            connection.execute(update(self._session).where(which).values(short_not_before=self._database.time(now)))
             return ids
 
         return self._database.run(invalidate)
@@ -156,13 +156,25 @@ class SessionStore:
         return device_id
 
     def changes_since(self, since: int) -> Changes:
-        """The sessions ended or invalidated after ``since`` (milliseconds): one indexed query."""
+        """The sessions ended or invalidated after ``since`` (milliseconds): one indexed query.
+
+        Times are this process's; where its clock is off, the rows' are the database's.
+        """
         c = self._session.c
-        ended = select(c.id, c.ended_at.label("at"), true().label("is_ended")).where(c.ended_at > since)
-        invalidated = select(c.id, c.short_not_before, false()).where(c.short_not_before > since, c.ended_at.is_(None))
-        rows = self._database.run(lambda connection: connection.execute(union_all(ended, invalidated)).all())
+        skew = self._database.skew.ms
+        after = since + skew
+        ended = select(c.id, c.ended_at.label("at"), true().label("is_ended")).where(c.ended_at > after)
+        invalidated = select(c.id, c.short_not_before, false()).where(c.short_not_before > after, c.ended_at.is_(None))
+
+        def fetch(connection: Connection) -> Sequence[Any]:
+            rows = connection.execute(union_all(ended, invalidated)).all()
+            self._database.compare_clocks(connection)
+            return rows
+
+        rows = self._database.run(fetch)
         return Changes(
-            [(row.id, row.at) for row in rows if row.is_ended], [(row.id, row.at) for row in rows if not row.is_ended]
+            [(row.id, row.at - skew) for row in rows if row.is_ended],
+            [(row.id, row.at - skew) for row in rows if not row.is_ended],
         )
 
     def carried_over(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
