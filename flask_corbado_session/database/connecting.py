@@ -115,10 +115,19 @@ class _SQLite(_Connecting):
 
 
 class _MySQL(_Connecting):
+    _refused = False
+
     def configure(self, connection: Any) -> None:
-        waits = f"SET SESSION innodb_lock_wait_timeout = {TIMEOUT}, SESSION lock_wait_timeout = {TIMEOUT}"
-        self.execute(connection, waits)
-        self.execute(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        for statement in (
+            f"SET SESSION innodb_lock_wait_timeout = {TIMEOUT}, SESSION lock_wait_timeout = {TIMEOUT}",
+            "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        ):
+            try:
+                self.execute(connection, statement)
+            except self.driver.Error as error:  # a proxy's, or a server's that has no InnoDB
+                if not self._refused:
+                    log.warning("the server refuses a setting of the library's, which goes on without: %s", error)
+                self._refused = True
 
 
 class _Postgres(_Connecting):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, MetaData, NullPool, QueuePool, create_engine, event, make_url, text
 from sqlalchemy.orm import DeclarativeBase
 
-from flask_corbado_session import CorbadoSession, SettingsError, login_required, login_user
+from flask_corbado_session import CorbadoSession, SettingsError, StoreUnavailable, login_required, login_user
 from flask_corbado_session.testing import signed_in
 from tests.support.apps import SECRET_KEY, rows_of
 
@@ -25,9 +26,10 @@ def app_on(
     db: SQLAlchemy | None = None,
     last_word: dict[str, Any] | None = None,
     ready: bool = True,
+    instance_path: str | None = None,
     **config: Any,
 ) -> Flask:
-    app, db = Flask(__name__), db or SQLAlchemy()
+    app, db = Flask(__name__, instance_path=instance_path), db or SQLAlchemy()
     app.config.update({"TESTING": True, "SECRET_KEY": SECRET_KEY, "SQLALCHEMY_DATABASE_URI": url} | config)
     db.init_app(app)
     CorbadoSession(db, engine_options=last_word).init_app(app)
@@ -285,6 +287,40 @@ def test_an_app_with_several_named_databases_and_no_default_is_asked_which(sqlit
 
 
 # ---- drivers
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "sqlite:///{path}",
+        "sqlite+pysqlite:///{path}",
+        "sqlite:///file:{path}?uri=true",
+        "sqlite:///file:{path}?mode=rwc&uri=true",
+        "sqlite:///relative.sqlite",
+        "sqlite:///{path}?timeout=30&cached_statements=5",
+    ],
+)
+def test_sqlite_is_at_home_in_every_form_of_a_file(form: str, tmp_path: Path) -> None:
+    url, path = form.format(path=tmp_path / "test.sqlite"), tmp_path / "test.sqlite"
+    app = app_on(url, instance_path=str(tmp_path))
+    if "relative" in form:
+        path = tmp_path / "relative.sqlite"
+    assert is_stored(app, f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite+pysqlite:///:memory:"])
+def test_sqlite_is_at_home_in_every_form_of_memory(url: str) -> None:
+    app = app_on(url, ready=False)
+    assert signed_in(app, "alice").get("/").text == "in"
+    assert asked(app, "SELECT count(*) FROM corbado_session") == 1
+
+
+def test_a_file_that_may_only_be_read_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "test.sqlite"
+    app_on(f"sqlite:///{path}")
+    app = app_on(f"sqlite:///file:{path}?mode=ro&uri=true", ready=False)
+    with pytest.raises(StoreUnavailable, match="permission denied"):
+        asked(app, "DELETE FROM corbado_session RETURNING 1")
 
 
 def test_an_async_driver_is_refused_with_a_sentence() -> None:
