@@ -43,7 +43,7 @@ class Cleanup:
             return len(ids)
 
         try:
-            return self._database.run(delete_batch)
+            return self._database.run(delete_batch, writes=True)
         except ConstraintViolated as error:  # someone signed in on a device between the two statements
             raise StoreUnavailable("a device came back to use while it was being deleted; run cleanup again") from error
 

@@ -63,7 +63,7 @@ class DeviceStore:
             "first_seen_at": to_ms(now),
         }
         try:
-            self._database.run(lambda connection: connection.execute(insert(self._device), row))
+            self._database.run(lambda connection: connection.execute(insert(self._device), row), writes=True)
         except ConstraintViolated:
             device_id = self._database.run(lambda connection: connection.execute(known).one()).id
             # another's id: the same browser signed in twice at once. Ours: the answer of the first attempt was lost
@@ -78,7 +78,7 @@ class DeviceStore:
     def rename(self, device_id: str, user_id: str | None, name: str | None) -> bool:
         """Give a device a name, or take it away; whether there is such a device (of this user)."""
         stmt = update(self._device).where(self._owned(device_id, user_id)).values(name=name)
-        return self._database.run(lambda connection: connection.execute(stmt).rowcount) > 0
+        return self._database.run(lambda connection: connection.execute(stmt).rowcount, writes=True) > 0
 
     def disown(self, device_id: str, cookie_hash: bytes, now: datetime) -> list[str] | None:
         """Forget the device's cookie and end its sessions, in one transaction; None if that has been done already."""

@@ -54,6 +54,12 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
 )  # fmt: skip
 
 
+SQLITE_LOCKED = (
+    f"the SQLite database stayed locked for {TIMEOUT} s; if the request itself holds a write open in db.session, call "
+    "db.session.commit() before it signs in, out or first asks for the session"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What an error means, and the code that said so."""
@@ -80,10 +86,7 @@ class Failure:
 
     def _down(self, cause: DBAPIError) -> str:
         if self.kind == "locked" and cause.orig.__class__.__module__.startswith(("sqlite3", "pysqlcipher", "_sqlite3")):
-            return (
-                f"the SQLite database stayed locked for {TIMEOUT} s; if the request itself holds a write open in "
-                "db.session, call db.session.commit() before it signs in, out or first asks for the session"
-            )
+            return SQLITE_LOCKED
         return f"the database of the long sessions did not answer: {type(cause.orig).__name__} ({self.code})"
 
 

@@ -96,6 +96,7 @@ class Rotation:
         return self._database.run(
             lambda connection: self._present(connection, token, values, now),
             lambda connection: self._present_again(connection, token, values, now),
+            writes=True,
         )
 
     def _present_again(self, connection: Connection, token: Token, values: dict[str, Any], now: int) -> Accepted | Gone:

@@ -41,7 +41,7 @@ class SessionStore:
         try:
             if superseded:
                 return self._database.transaction(start)
-            self._database.run(lambda connection: connection.execute(insert(self._session), row))
+            self._database.run(lambda connection: connection.execute(insert(self._session), row), writes=True)
         except ConstraintViolated as error:
             # ids are random, so a row of this id is ours: the connection was lost after the commit, and the work was
             # done twice. Otherwise the device was deleted since it was found.
@@ -105,7 +105,7 @@ class SessionStore:
             self._end(connection, which, reason, now)
             return self._ended_then(connection, which, reason, now)
 
-        return self._database.run(lambda connection: self._end(connection, which, reason, now), end_again)
+        return self._database.run(lambda connection: self._end(connection, which, reason, now), end_again, writes=True)
 
     def _end(self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
         c = self._session.c
@@ -136,7 +136,7 @@ class SessionStore:
             connection.execute(update(self._session).where(which).values(short_not_before=self._database.time(now)))
             return ids
 
-        return self._database.run(invalidate)
+        return self._database.run(invalidate, writes=True)
 
     # ---- asking
 

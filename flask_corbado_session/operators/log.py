@@ -117,7 +117,7 @@ class OperatorLog:
         action_id = self._begin(operator, action, target, None)
         ended = work()
         stmt = self._of(action_id).values(sessions=len(ended))
-        self._database.run(lambda connection: connection.execute(stmt))
+        self._database.run(lambda connection: connection.execute(stmt), writes=True)
         return RevokeResult(action_id, ended)
 
     # ---- recording
@@ -133,7 +133,7 @@ class OperatorLog:
             "sessions": sessions,
         }
         with suppress(ConstraintViolated):  # ids are random: it was recorded, and the answer to that lost
-            self._database.run(lambda connection: connection.execute(insert(self._actions), row))
+            self._database.run(lambda connection: connection.execute(insert(self._actions), row), writes=True)
         return str(row["id"])
 
     def _add_to_count(self, action_id: str, more: int) -> None:
@@ -146,6 +146,7 @@ class OperatorLog:
         self._database.run(
             lambda connection: connection.execute(add),
             lambda connection: connection.execute(add.where(func.coalesce(c.sessions, 0) == (before or 0))),
+            writes=True,
         )
 
     def _of(self, action_id: str) -> Update:
