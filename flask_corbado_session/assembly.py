@@ -48,6 +48,7 @@ def on_database(
 ) -> AppState:
     """The parts of an app that starts sessions; without ``keys``, ``SECRET_KEY`` signs. ``sender`` is its signals'."""
     clock, keys = clock or Clock(), keys or SecretKeys(secret_keys, lambda: _whose(settings, database))
+    database.skew.clock = clock
     sessions, long_tokens = SessionStore(database), LongTokenSigner(secret_keys)
     devices = DeviceStore(database, sessions)
     ended = EndedSet(sessions.changes_since, clock, settings.revocation_interval, settings.short_lifetime)

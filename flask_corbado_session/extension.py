@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import URL
 
 from . import assembly
 from .cli import commands
 from .cli.keys import is_running_command
-from .database.engine import Database, is_in_memory
+from .database.engine import Database
 from .database.tables import tables_in
 from .model.clock import Clock
 from .model.records import Device, EndReason, LongSession, Notice
@@ -23,6 +22,7 @@ from .sessions.hooks import ClaimsLoader
 from .sessions.parts import AppState
 from .web import actions, cookies, live, text, views
 from .web.actions import ANY_USER, AnyUser
+from .web.app_engine import AppEngine
 from .web.current import current_session, current_user
 from .web.flask_wtf import spare_own_routes
 from .web.hooks import FlaskHooks
@@ -55,11 +55,14 @@ class CorbadoSession:
     """Two sessions that work together, for any number of apps.
 
     :param db: the app's Flask-SQLAlchemy. Without one, the app only verifies short sessions.
+    :param engine_options: options of SQLAlchemy's ``create_engine`` for the library's own engine, which has those of
+        the app's otherwise. They have the last word, but on isolation; ``url`` names another database.
     """
 
-    def __init__(self, db: SQLAlchemy | None = None) -> None:
+    def __init__(self, db: SQLAlchemy | None = None, *, engine_options: Mapping[str, Any] | None = None) -> None:
         check_places(None, db)
         self._db = db
+        self._engine_options = dict(engine_options or {})
         self._hooks = FlaskHooks()
         if db is not None:
             tables_in(db.metadata)
@@ -110,13 +113,15 @@ class CorbadoSession:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _on_database(self, app: Flask, db: SQLAlchemy, settings: Settings) -> AppState:
+        engine = AppEngine(app, db, self._engine_options)
+        engine.check()
         clock = Clock()
         secret_keys = assembly.secret_keys(app.config, allow_weak=app.debug or app.testing)
         # a server does not start on a key file that is missing or broken; a command, `keys generate` say, does
         keys = assembly.key_ring(settings, app.instance_path, clock, load=not is_running_command())
         return assembly.on_database(
             settings,
-            Database(lambda: _locate(app, db), db.metadata),
+            Database(engine.locate, db.metadata, listeners=engine.listeners, last_word=self._engine_options),
             secret_keys=secret_keys,
             keys=keys,
             hooks=self._hooks,
@@ -362,16 +367,3 @@ def _routes(state: AppState) -> Blueprint:
 
         api.add_routes(routes, state)
     return routes
-
-
-def _locate(app: Flask, db: SQLAlchemy) -> tuple[URL, Mapping[str, Any]]:
-    """The URL and options of the app's default engine."""
-    if "sqlalchemy" not in app.extensions:
-        raise RuntimeError("the app's Flask-SQLAlchemy is not set up: call db.init_app(app)")
-    with app.app_context():
-        url = db.engine.url
-    if is_in_memory(url) and not app.testing:
-        log.warning(
-            "the database is in memory: the long sessions are kept in one of their own and end with the process"
-        )
-    return url, app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}

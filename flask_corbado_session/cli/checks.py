@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from flask import current_app
 
 from ..database.engine import Database
+from ..database.skew import can_compare
 from ..keys.key import weakness
+from ..model.errors import CorbadoSessionError
 from ..model.settings import DEFAULT_ISSUER, Settings
 from ..sessions.parts import AppState
 from ..web.state import app_state
@@ -24,6 +27,7 @@ def risky_settings() -> list[str]:
         has_handler = state.hooks.unauthorized_handler is not None
         risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings, has_handler))
         risks += _namesake_risks(state.settings, state.parts.database)
+        risks += _clock_risks(state.parts.database)
     risks += list(_migration_risks(state))
     if current_app.debug:
         risks.append("the app runs in debug mode: never do that where others can reach the app")
@@ -65,6 +69,15 @@ def _namesake_risks(settings: Settings, database: Database) -> Iterator[str]:
             "CORBADO_SESSION_ISSUER is not set, and the database's URL names no host and no database: any app under "
             "the same SECRET_KEY accepts this one's short sessions; give the app an issuer of its own"
         )
+
+
+def _clock_risks(database: Database) -> Iterator[str]:
+    """Compared at the connection that is made for it; a database that is down is another command's business."""
+    with suppress(CorbadoSessionError, RuntimeError):
+        if can_compare(database.engine.dialect.name):
+            database.run(database.compare_clocks)
+        if database.skew.ms:
+            yield str(database.skew)
 
 
 def _view_risks(settings: Settings, has_handler: bool) -> Iterator[str]:

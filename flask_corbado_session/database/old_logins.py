@@ -26,8 +26,8 @@ from ..model.errors import ConstraintViolated
 from ..model.users import USER_ID_LENGTH
 from .conditions import is_live
 from .engine import Database
+from .exact import exact
 from .tables import OLD_LOGIN, old_login_in
-from .tables import _exact as exact
 
 
 def old_login_table(metadata: MetaData) -> Table:

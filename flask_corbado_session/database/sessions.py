@@ -44,7 +44,7 @@ class SessionStore:
 
     def add(self, new: NewSession, superseded: Sequence[str]) -> list[str]:
         """Insert the row and end the sessions it replaces, in one transaction; the ids of those."""
-        row = new.as_row()
+        row = new.as_row() | {"rotated_at": self._database.time(new.created_at)}
 
         def start(connection: Connection) -> list[str]:
             connection.execute(insert(self._session), row)
@@ -53,7 +53,7 @@ class SessionStore:
         try:
             if superseded:
                 return self._database.transaction(start)
-            self._database.run(lambda connection: connection.execute(insert(self._session), row))
+            self._database.run(lambda connection: connection.execute(insert(self._session), row), writes=True)
         except ConstraintViolated as error:
             # ids are random, so a row of this id is ours: the connection was lost after the commit, and the work was
             # done twice. Otherwise the device was deleted since it was found.
@@ -100,13 +100,29 @@ class SessionStore:
         """End the sessions on a device as part of a transaction that is under way."""
         return self._end(connection, self._session.c.device_id == device_id, reason, now)
 
+    def device_ended_in(self, connection: Connection, device_id: str, reason: EndReason, now: datetime) -> list[str]:
+        """The sessions on a device that were ended by an attempt whose answer was lost."""
+        return self._ended_then(connection, self._session.c.device_id == device_id, reason, now)
+
+    def _ended_then(
+        self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: datetime
+    ) -> list[str]:
+        """The sessions that were ended for this reason at this very time: by an attempt whose answer was lost."""
+        c = self._session.c
+        ended = select(c.id).where(which, c.ended_at == self._database.time(now), c.end_reason == reason)
+        return list(connection.execute(ended).scalars())
+
     def _run_end(self, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
-        return self._database.run(lambda connection: self._end(connection, which, reason, now))
+        def end_again(connection: Connection) -> list[str]:
+            self._end(connection, which, reason, now)
+            return self._ended_then(connection, which, reason, now)
+
+        return self._database.run(lambda connection: self._end(connection, which, reason, now), end_again, writes=True)
 
     def _end(self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
         c = self._session.c
         unended = which & c.ended_at.is_(None)
-        end = update(self._session).values(ended_at=to_ms(now), end_reason=reason)
+        end = update(self._session).values(ended_at=self._database.time(now), end_reason=reason)
         if connection.dialect.update_returning:
             return list(connection.execute(end.where(unended).returning(c.id)).scalars())
         ids = list(connection.execute(select(c.id).where(unended)).scalars())
@@ -129,10 +145,10 @@ class SessionStore:
 
         def invalidate(connection: Connection) -> list[str]:
             ids = list(connection.execute(select(c.id).where(which)).scalars())
-            connection.execute(update(self._session).where(which).values(short_not_before=at))
+            connection.execute(update(self._session).where(which).values(short_not_before=self._database.time(now)))
             return ids
 
-        return self._database.run(invalidate)
+        return self._database.run(invalidate, writes=True)
 
     # ---- asking
 
@@ -152,13 +168,24 @@ class SessionStore:
         return device_id
 
     def changes_since(self, since: int) -> Changes:
-        """The sessions ended or invalidated after ``since`` (milliseconds): one indexed query."""
+        """The sessions ended or invalidated after ``since`` (milliseconds): one indexed query.
+
+        Times are this process's; where its clock is off, the rows' are the database's.
+        """
         c = self._session.c
-        ended = select(c.id, c.ended_at).where(c.ended_at > since)
+        skew = self._database.skew.ms
+        after = since + skew
+        ended = select(c.id, c.ended_at - skew).where(c.ended_at > after)
         # told apart by the sign, so that the driver's own tuples serve as they are: of a hundred thousand ends each
         # poll reads all, and to make rows of them would take longer than the query
-        invalidated = select(c.id, -c.short_not_before).where(c.short_not_before > since, c.ended_at.is_(None))
-        rows = self._database.run(lambda connection: _plain_tuples(connection, union_all(ended, invalidated)))
+        invalidated = select(c.id, skew - c.short_not_before).where(c.short_not_before > after, c.ended_at.is_(None))
+
+        def fetch(connection: Connection) -> list[tuple[str, int]]:
+            rows = _plain_tuples(connection, union_all(ended, invalidated))
+            self._database.compare_clocks(connection)
+            return rows
+
+        rows = self._database.run(fetch)
         not_before = [(session_id, -at) for session_id, at in rows if at < 0]
         return Changes([row for row in rows if row[1] >= 0] if not_before else rows, not_before)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from functools import partial
-from threading import Lock
 from typing import Any
 
 from sqlalchemy import Row, Select, case, func, or_, select
 
 from ..database.engine import Database
 from ..database.windows import Cursor, Order, windows
+from ..model.process import ProcessLock
 
 DAY = 86_400_000
 """Milliseconds."""
@@ -106,7 +106,7 @@ class DailyNumbers:
         self._past: dict[int, int] = {}
         self._today: tuple[int, int, int] = (-1, 0, 0)
         self._unfinished: tuple[int, int, DayCounts] | None = None
-        self._lock = Lock()
+        self._lock = ProcessLock()
 
     def last(self, days: int, now: int, read: Callable[[int, int], Mapping[int, int]]) -> DayNumbers:
         """The last days (UTC), today included. ``read(first day, now)`` is called for what is missing or too old."""

@@ -136,7 +136,7 @@ class SignIn:
         known = next(((value, cookie_hash) for value, cookie_hash in loaded if cookie_hash is not None), None)
         token, cookie_hash = known or self._device_tokens.new()
         device_id, description = self._devices.find_or_add(
-            user_id, cookie_hash, user_agent, lambda: describe(user_agent), at
+            user_id, cookie_hash, user_agent, lambda: describe(user_agent), at, unused_is_new=True
         )
         return _DeviceSignedInOn(device_id, token, cookie_hash, description)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import threading
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -22,6 +21,7 @@ from jwt.exceptions import DecodeError, InvalidSignatureError, PyJWTError
 
 from ..keys.key import ALGORITHM_OF_ALG, KEY_TYPES, Key, KeyRing
 from ..model.errors import InvalidShortSession
+from ..model.process import ProcessLock
 from ..model.records import ShortSession
 from .claims import RESERVED, ClaimPolicy, expired, shown
 
@@ -126,7 +126,7 @@ class ShortTokenVerifier:
         self._own = own
         self._seen: dict[bytes, ShortSession] = {}
         self._seen_version: object = None
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     def verify(self, token: str, now: datetime) -> ShortSession:
         """The short session, or :class:`InvalidShortSession`. A known token is checked for expiry each time too."""

@@ -6,7 +6,6 @@ The ended set is how a revoked session stops everywhere within a second, for one
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from itertools import chain
 
 from ..model.clock import Clock, lifetime_ms, to_ms
 from ..model.errors import StoreUnavailable
+from ..model.process import ProcessLock
 from ..model.records import Changes, GoneReason
 from .single_flight import SingleFlight
 
@@ -75,7 +75,7 @@ class EndedSet:
         """Whether a caller has waited in vain since the last refresh that succeeded."""
         self._error: Exception | None = None
         self._refreshed_at = clock.now() - 2 * interval
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._flight = SingleFlight(self._refresh)
 
     def holds(self, session_id: str, now: datetime) -> bool:
@@ -186,7 +186,7 @@ class EndedSessionCache:
         self._clock = clock
         # in the order in which they are forgotten
         self._reasons: dict[tuple[str, bytes | None], tuple[GoneReason, datetime]] = {}
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     def reason(self, session_id: str, secret_hash: bytes | None = None) -> GoneReason | None:
         """Why this session is gone for who presents this secret, if that was recorded within the last minute."""

@@ -9,14 +9,14 @@ from typing import Any, TypeVar, cast
 
 from flask import current_app, has_request_context, request
 
-from ..model.errors import SessionNotFound, StoreUnavailable
+from ..model.errors import BadData, SessionNotFound, StoreUnavailable
 from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started
 from ..model.records import ShortSession
 from ..sessions.hooks import UserLoaderFailed
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
 from .origin import SAFE_METHODS, is_foreign
-from .problems import CsrfRejected, SessionNotFoundProblem, Unavailable
+from .problems import BadRequestProblem, CsrfRejected, SessionNotFoundProblem, Unavailable
 from .sockets import is_connection, is_socket
 from .state import EXTENSION, RequestState, app_state, current_request_state
 
@@ -156,12 +156,13 @@ def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
 
 def unavailable(error: StoreUnavailable) -> Unavailable:
     """The 503 of a database that did not answer; the log says why."""
-    log.error("%s", error)
+    log.error("%s", error, exc_info=error)
     return Unavailable()
 
 
 def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
-    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down.
+    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down, 400 for a
+    value that the database can't hold.
 
     Outside a request the errors stay what they are: a script is not answered over HTTP.
     """
@@ -169,6 +170,8 @@ def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
         return work()
     try:
         return work()
+    except BadData as error:
+        raise BadRequestProblem("The database can't hold what was sent: try it without emoji or symbols.") from error
     except SessionNotFound as error:
         raise SessionNotFoundProblem(not_found) from error
     except StoreUnavailable as error:
