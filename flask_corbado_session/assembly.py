@@ -74,7 +74,7 @@ def on_database(
         Revocation(settings, clock, sessions, devices, Cleanup(database), ended, sender),
         disown_links,
         ended_cache,
-        ConnectedSessions(clock, minter, long_tokens, rotation, ending, hooks),
+        ConnectedSessions(clock, long_tokens, rotation, ending, hooks, refresh.mint),
     )
     return AppState(settings, clock, keys, secret_keys, short_sessions, hooks, parts, reads_cookies=True)
 

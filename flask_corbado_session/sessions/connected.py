@@ -6,36 +6,40 @@ good as before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 from ..database.rotation import Accepted, Gone, Rotation
 from ..model.clock import Clock
 from ..model.outcome import Active, Anonymous, Ended
 from ..model.records import ShortSession
 from ..tokens.long import LongTokenSigner
-from ..tokens.short import check_claims
 from .ending import Ending
 from .hooks import Hooks
-from .minting import Minter
 from .presented import PresentedTokens, authentic_tokens
+
+Mint = Callable[[str, Accepted, datetime], tuple[ShortSession, str]]
+"""Makes the short session of a refresh: :meth:`Refresh.mint`."""
 
 
 class ConnectedSessions:
-    """The sessions of one app's sockets and streams. Raises :class:`StoreUnavailable` alone."""
+    """The sessions of one app's sockets and streams. Raises what :class:`Refresh` does."""
 
     def __init__(
         self,
         clock: Clock,
-        minter: Minter,
         long_tokens: LongTokenSigner,
         rotation: Rotation,
         ending: Ending,
         hooks: Hooks,
+        mint: Mint,
     ) -> None:
         self._clock = clock
-        self._minter = minter
         self._long_tokens = long_tokens
         self._rotation = rotation
         self._ending = ending
         self._hooks = hooks
+        self._mint = mint
 
     def find(self, presented: PresentedTokens) -> Active | Anonymous | Ended:
         """The outcome of the long tokens of a handshake. A spent one is nobody's: it may be as old as the connection,
@@ -61,13 +65,5 @@ class ConnectedSessions:
         if not self._hooks.user_exists(user_id):
             self._ending.end_disabled(session_id, user_id)
             return Ended(session_id, "user_disabled")
-        short, _ = self._minter.mint(
-            user_id,
-            session_id,
-            self._clock.now(),
-            long_expires_at=verdict.expires_at,
-            auth_time=verdict.auth_time,
-            amr=verdict.amr,
-            claims={**verdict.claims, **check_claims(self._hooks.claims(user_id))},
-        )
+        short, _ = self._mint(session_id, verdict, self._clock.now())
         return Active(short)

@@ -106,7 +106,7 @@ class Refresh:
         if not self._hooks.user_exists(user_id):
             self._ending.end_disabled(token.session_id, user_id)
             return Ended(token.session_id, "user_disabled")
-        short, short_token = self._mint(token.session_id, accepted, at)
+        short, short_token = self.mint(token.session_id, accepted, at)
         signals.session_refreshed.send(
             self._sender,
             user_id=user_id,
@@ -125,7 +125,7 @@ class Refresh:
             kind=accepted.kind,
         )
 
-    def _mint(self, session_id: str, accepted: Accepted, at: datetime) -> tuple[ShortSession, str]:
+    def mint(self, session_id: str, accepted: Accepted, at: datetime) -> tuple[ShortSession, str]:
         """The new short session: with the claims of now, or those of the sign-in where the former can't be had."""
         mint = partial(
             self._minter.mint,

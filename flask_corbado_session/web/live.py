@@ -100,6 +100,5 @@ def _connection(close: Callable[[], object], cut: Callable[[], object]) -> LiveC
 def _serves_now(app: Flask, environ: dict[str, Any]) -> ShortSession | None:
     """The short session by which an event of this connection would be served now."""
     with app.request_context(environ):
-        if current_short() is not None:
-            current_user._get_current_object()  # the app may no longer know this user
+        current_user._get_current_object()  # the app may no longer know this user, or its loader may fail
         return current_short()

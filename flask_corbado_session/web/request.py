@@ -84,7 +84,7 @@ def _find_by_cookie(request_state: RequestState) -> Outcome:
     short = state.short_sessions.first_valid(tokens)
     if short is None:
         return refresh(request_state, presented_tokens(request_state))
-    if state.parts is not None and state.parts.refresh_ahead.is_due(short):
+    if state.parts is not None and state.parts.refresh_ahead.is_due(short) and not is_connection(request_state):
         refreshed = state.parts.refresh_ahead.refresh(short, presented_tokens(request_state))
         if refreshed is not None:
             return refreshed
@@ -119,12 +119,8 @@ def _serves_now(request_state: RequestState, short: ShortSession) -> Outcome:
         return Ended(short.session_id or "", "revoked")
     if is_bearer:
         return Anonymous("expired", "it has expired")
-    if state.parts is None:
-        return Anonymous()
-    try:
-        return state.parts.connected.renew(short)
-    except StoreUnavailable as error:
-        raise unavailable(error) from error
+    parts = state.parts
+    return Anonymous() if parts is None else _or_503(request_state, lambda: parts.connected.renew(short))
 
 
 def _moved(request_state: RequestState, outcome: Outcome) -> Outcome:
@@ -140,10 +136,13 @@ def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
     parts = request_state.app_state.parts
     if parts is None or not presented.may_refresh:
         return Anonymous()
+    find = parts.connected.find if is_connection(request_state) else parts.refresh.refresh
+    return _or_503(request_state, lambda: find(presented))
+
+
+def _or_503(request_state: RequestState, find: Callable[[], Outcome]) -> Outcome:
     try:
-        if is_connection(request_state):
-            return parts.connected.find(presented)
-        return parts.refresh.refresh(presented)
+        return find()
     except StoreUnavailable as error:
         raise unavailable(error) from error
     except UserLoaderFailed as failed:

@@ -154,6 +154,36 @@ def test_an_old_handshake_never_looks_like_a_reuse(site: SiteWithUsers) -> None:
     assert client.get("/protected").status_code == 200
 
 
+def test_a_socket_refreshes_nothing_ahead_of_time(site: SiteWithUsers) -> None:
+    """Its browser would never get the new token, and the one of an old handshake would be a reuse."""
+    client = site.signed_in()
+    unasked = {**site.environ(client), "flask.app": site.app}
+    for _ in range(3):
+        site.clock.move(minutes=4)
+        assert client.get("/protected").status_code == 200
+    with site.app.request_context(unasked) as event:
+        event.request.sid = "as Flask-SocketIO names its client"  # type: ignore[attr-defined]
+        assert current_session.user_id == "alice"
+    assert site.end_reasons() == []
+    with site.statements() as seen, site.app.request_context(site.environ(client, headers={"Upgrade": "websocket"})):
+        assert current_session.user_id == "alice"
+    assert "UPDATE" not in seen.verbs
+
+
+def test_claims_that_cannot_be_had_sign_no_socket_out(site: SiteWithUsers) -> None:
+    environ = site.environ(site.signed_in())
+    with site.app.request_context(environ):
+        assert current_session
+
+    @site.sessions.claims_loader
+    def load(user_id: str) -> dict[str, Any]:
+        raise RuntimeError("the app's own")
+
+    site.clock.move(minutes=16)
+    with site.app.request_context(environ):
+        assert current_session.user_id == "alice"
+
+
 def test_a_handshake_with_the_long_cookie_alone_is_served_and_moves_no_row_on(site: SiteWithUsers) -> None:
     """Nothing can give its browser a new token."""
     client = site.signed_in()
