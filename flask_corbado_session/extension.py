@@ -23,13 +23,14 @@ from .sessions.parts import AppState
 from .web import actions, cookies, live, text, views
 from .web.actions import ANY_USER, AnyUser
 from .web.app_engine import AppEngine
+from .web.csrf_exempt import exempt_from_origin_check
 from .web.current import current_session, current_user
 from .web.flask_wtf import spare_own_routes
 from .web.hooks import FlaskHooks
 from .web.live import GuardedStream
 from .web.own_templates import OwnSyntaxLoader
 from .web.problems import Problem, answer
-from .web.request import check_origin, exempt_from_origin_check
+from .web.request import check_origin
 from .web.state import EXTENSION, app_state
 from .web.stray import check_places, refuse_name, watch_for_flask_login
 from .web.watcher import LiveConnection

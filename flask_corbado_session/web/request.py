@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
-from flask import current_app, has_request_context, request
+from flask import has_request_context, request
 
 from ..model.errors import BadData, SessionNotFound, StoreUnavailable
 from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started
@@ -15,6 +15,7 @@ from ..model.records import ShortSession
 from ..sessions.hooks import UserLoaderFailed
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
+from .csrf_exempt import is_exempt
 from .origin import SAFE_METHODS, is_foreign
 from .problems import BadRequestProblem, CsrfRejected, SessionNotFoundProblem, Unavailable
 from .sockets import is_connection, is_socket
@@ -22,7 +23,6 @@ from .state import EXTENSION, RequestState, app_state, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
 T = TypeVar("T")
-_EXEMPT = "_corbado_session_csrf_exempt"
 SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "refresh", "logout"))
 """What a single-page app on another host may call (``CORS_ORIGINS``)."""
 
@@ -253,7 +253,7 @@ def check_origin(state: AppState) -> None:
         trusted |= state.settings.cors_origins
     if not is_foreign(method, headers.get("Sec-Fetch-Site"), headers.get("Origin"), request.host, trusted):
         return
-    if not _is_exempt():
+    if not is_exempt():
         raise CsrfRejected
 
 
@@ -261,18 +261,3 @@ def _has_valid_bearer(state: AppState) -> bool:
     """A page of another site can't set the header; a proxy can, in that page's request too, so any token won't do."""
     token = _raw_bearer()
     return token is not None and isinstance(state.short_sessions.bearer(token), Active)
-
-
-def _is_exempt() -> bool:
-    """Whether the view, its class, the class's method, or a blueprint around it is marked."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    kind = getattr(view, "view_class", None)
-    blueprints = [current_app.blueprints.get(name) for name in request.blueprints]
-    marked = (view, kind, getattr(kind, request.method.lower(), None), *blueprints)
-    return any(getattr(each, _EXEMPT, False) for each in marked)
-
-
-def exempt_from_origin_check(view: Any) -> Any:
-    """Mark a view or a blueprint that checks for itself who sends to it; functools.wraps carries the mark outwards."""
-    setattr(view, _EXEMPT, True)
-    return view
