@@ -26,7 +26,7 @@ case "$*" in
 *) echo "done {position}" ;;
 esac
 """
-"""How a node's data get to another that joins: the server asks a program of this name, which leaves them as they are."""
+"""How a joining node gets the data: the server runs a program of this name, which leaves them as they are."""
 SETTINGS = (
     "bind_address=127.0.0.1",
     "skip_name_resolve=ON",
