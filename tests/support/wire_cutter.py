@@ -47,7 +47,11 @@ class CutWire:
                 if self.refuses:
                     app.close()
                     continue
-                server = socket.create_connection((self._url.host or "127.0.0.1", self._url.port or 5432))
+                try:
+                    server = socket.create_connection((self._url.host or "127.0.0.1", self._url.port or 5432))
+                except OSError:  # the database is down
+                    app.close()
+                    continue
                 self._ends += [app, server]
                 self._doomed: set[socket.socket] = set()
                 threading.Thread(target=self._pass_on, args=(app, server, False), daemon=True).start()
