@@ -22,8 +22,12 @@ PATIENCE = (MIN_AGE - BURST_WINDOW) / 1000 / SPEED
 """Seconds that a request and its answer may take together, which the protocol allows for."""
 
 
+DOCUMENTED = ("session_store_unavailable", "logout_incomplete")
+"""What a 503 may say."""
+
+
 class Browser:
-    """Honest: keeps its cookies, asks twice at once at times, loses one answer in ten, signs out and in now and then."""
+    """Honest: keeps its cookies, asks twice at once at times, loses one answer in ten, signs out and in."""
 
     def __init__(self, servers: Sequence[ServerProcess], threads: Executor, number: int) -> None:
         self._servers, self._threads, self._chance = servers, threads, Random(number)
@@ -134,6 +138,6 @@ class Robbed(Browser):
 def _kind(answer: Answer) -> str:
     if answer.status in (200, 401):
         return str(answer.status)
-    if answer.status == 503 and answer.body and answer.body.get("code") == "session_store_unavailable":
+    if answer.status == 503 and answer.body and answer.body.get("code") in DOCUMENTED:
         return "503"
     return "5xx" if answer.status >= 500 else "other"

@@ -23,6 +23,8 @@ class CutWire:
         self._cut: tuple[bytes, Moment] | None = None
         self._ends: list[socket.socket] = []
         self.cuts = 0
+        self.sent, self.received = 0, 0
+        """Bytes that went to the server, and came from it."""
         self.refuses = False
         """Whether new connections are closed at once."""
         self._thread = threading.Thread(target=self._accept)
@@ -60,6 +62,10 @@ class CutWire:
     def _pass_on(self, source: socket.socket, sink: socket.socket, from_server: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                if from_server:
+                    self.received += len(data)
+                else:
+                    self.sent += len(data)
                 if from_server and sink in self._doomed:
                     break
                 if not from_server and self._cut is not None and self._cut[0] in data:
