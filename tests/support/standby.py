@@ -51,7 +51,7 @@ class Standby(PostgresServer):
             return False
 
     def _answers(self) -> bool:
-        return self._ask("SELECT 1") == 1
+        return bool(self._ask("SELECT 1") == 1)
 
 
 def url_of_both(primary: PostgresServer, standby: PostgresServer) -> str:
