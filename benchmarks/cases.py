@@ -43,6 +43,13 @@ def protected(database_url: str) -> Case:
     return _requests(app, lambda: cookies, "/protected", "200")
 
 
+def protected_by(database_url: str, read_clock: Callable[[], datetime]) -> tuple[Flask, Case]:
+    """The protected view of an app with this clock, so that it polls for ended sessions as time goes by."""
+    app, cookies, _ = _signed_in(database_url)
+    app.extensions["corbado_session"].clock.read = read_clock
+    return app, _requests(app, lambda: cookies, "/protected", "200")
+
+
 def refreshed(database_url: str) -> Case:
     """The view behind ``login_required``, without a short session: one statement and two new cookies."""
     app, cookies, clock = _signed_in(database_url)

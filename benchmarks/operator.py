@@ -94,7 +94,7 @@ def _databases(stack: ExitStack, folder: Path) -> list[str]:
 
 
 def _measure(url: str, rows: int, filled: bool) -> None:
-    app, db = _app(url)
+    app, db = make_app(url)
     state: AppState = app.extensions["corbado_session"]
     started = perf_counter()
     with app.app_context():
@@ -115,7 +115,7 @@ def _measure(url: str, rows: int, filled: bool) -> None:
     _revoke_all(operator, statements)
 
 
-def _app(url: str) -> tuple[Flask, SQLAlchemy]:
+def make_app(url: str) -> tuple[Flask, SQLAlchemy]:
     app, db = Flask("benchmarks.operator"), SQLAlchemy()
     app.config.update(SECRET_KEY="benchmarks only: 0f6d1c9e5a", SQLALCHEMY_DATABASE_URI=url, TESTING=True)
     app.config.update(CORBADO_SESSION_API_SECRET=SECRET, CORBADO_SESSION_PROJECT_ID=PROJECT)

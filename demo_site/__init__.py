@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Flask
 
-from . import account, auth, durations, errors, instance, models, operator, pages, query_log, security, spa
+from . import account, auth, durations, errors, instance, live, models, operator, pages, query_log, security, spa
 from .addresses import Addresses
 from .extensions import db, limiter, sessions
 
@@ -52,7 +52,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         extension.init_app(app)
     for part in (security, query_log, durations, errors):
         part.init_app(app)
-    for blueprint in (pages.blueprint, auth.blueprint, account.blueprint, spa.blueprint):
+    for blueprint in (pages.blueprint, auth.blueprint, account.blueprint, live.blueprint, spa.blueprint):
         app.register_blueprint(blueprint)
     app.register_blueprint(operator.make_blueprint(), url_prefix="/operator")
     app.jinja_env.globals["addresses"] = addresses

@@ -16,6 +16,10 @@ from .addresses import Addresses
 UNTIL_STDIN_ENDS = "--until-stdin-ends"
 """A command-line argument for a server started by another process: stop when standard input ends, since the parent
 process is then gone."""
+THREADS = 24
+"""Some for pages, beside those that the live feeds keep busy."""
+STOPPING = threading.Event()
+"""Set once this process is to stop, for what would go on for ever."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -34,7 +38,7 @@ def serve(app: Any, port: int, message: str) -> None:
     """
     prepare_to_stop()
     try:
-        server = create_server(app, host="127.0.0.1", port=port, threads=8, ident=None)
+        server = create_server(app, host="127.0.0.1", port=port, threads=THREADS, ident=None)
     except OSError as error:
         sys.exit(
             f"cannot listen on port {port}: {error}. Set PORT to the first of three free ports, such as PORT=8080."
@@ -53,6 +57,7 @@ def prepare_to_stop() -> None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """Stop the server's loop; waitress lets open requests finish."""
+    STOPPING.set()
     raise SystemExit(0)
 
 

@@ -18,8 +18,9 @@ from .keys.key import KeyRing, SecretKeys, weakness
 from .keys.ring import KeyFile
 from .model.clock import Clock
 from .model.errors import SettingsError
-from .model.settings import PREFIX, Settings
+from .model.settings import DEFAULT_ISSUER, PREFIX, Settings
 from .sessions.ahead import RefreshAhead
+from .sessions.connected import ConnectedSessions
 from .sessions.ending import Ending
 from .sessions.hooks import Hooks
 from .sessions.minting import Minter
@@ -46,7 +47,8 @@ def on_database(
     sender: object,
 ) -> AppState:
     """The parts of an app that starts sessions; without ``keys``, ``SECRET_KEY`` signs. ``sender`` is its signals'."""
-    clock, keys = clock or Clock(), keys or SecretKeys(secret_keys)
+    clock, keys = clock or Clock(), keys or SecretKeys(secret_keys, lambda: _whose(settings, database))
+    database.skew.clock = clock
     sessions, long_tokens = SessionStore(database), LongTokenSigner(secret_keys)
     devices = DeviceStore(database, sessions)
     ended = EndedSet(sessions.changes_since, clock, settings.revocation_interval, settings.short_lifetime)
@@ -72,6 +74,7 @@ def on_database(
         Revocation(settings, clock, sessions, devices, Cleanup(database), ended, sender),
         disown_links,
         ended_cache,
+        ConnectedSessions(clock, long_tokens, rotation, ending, hooks, refresh.mint),
     )
     return AppState(settings, clock, keys, secret_keys, short_sessions, hooks, parts, reads_cookies=True)
 
@@ -100,6 +103,15 @@ def verifying(settings: Settings, config: Mapping[str, Any], *, hooks: Hooks, cl
     return AppState(settings, clock, verifier.keys, (), verifier.short_sessions, hooks, None, reads_cookies)
 
 
+def _whose(settings: Settings, database: Database) -> str:
+    """What tells the keys of this app from those of others under the same ``SECRET_KEY``: where its long sessions are.
+
+    Or an app would take for its user 1 whom another app signed in as its user 1. Nothing where the app has an issuer of
+    its own: each token names that, and two apps that are to accept each other's set the same.
+    """
+    return database.address if settings.issuer == DEFAULT_ISSUER else ""
+
+
 def key_ring(settings: Settings, folder: str, clock: Clock, *, load: bool) -> KeyFile | None:
     """The ring of ``CORBADO_SESSION_KEYS_FILE``, or None without one. A relative path begins at ``folder``.
 
@@ -121,7 +133,7 @@ def secret_keys(config: Mapping[str, Any], *, allow_weak: bool) -> list[str | by
     if weak is not None and (not is_key or not allow_weak):
         raise SettingsError(
             f"SECRET_KEY {weak}; make one with `python -c 'import secrets; print(secrets.token_hex())'` "
-            "and keep it out of the source"
+            "and keep it out of the source; for development, set app.debug or app.testing before init_app"
         )
     fallbacks = config.get("SECRET_KEY_FALLBACKS") or []
     if not isinstance(fallbacks, (list, tuple)) or not all(isinstance(key, (str, bytes)) and key for key in fallbacks):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import URL
 
 from . import assembly
 from .cli import commands
 from .cli.keys import is_running_command
-from .database.engine import Database, is_in_memory
+from .database.engine import Database
 from .database.tables import tables_in
 from .model.clock import Clock
 from .model.records import Device, EndReason, LongSession, Notice
@@ -21,12 +20,19 @@ from .model.settings import Settings
 from .model.users import UserId
 from .sessions.hooks import ClaimsLoader
 from .sessions.parts import AppState
-from .web import actions, cookies, text, views
+from .web import actions, cookies, live, text, views
 from .web.actions import ANY_USER, AnyUser
+from .web.app_engine import AppEngine
 from .web.current import current_session, current_user
+from .web.flask_wtf import spare_own_routes
 from .web.hooks import FlaskHooks
+from .web.live import GuardedStream
+from .web.own_templates import OwnSyntaxLoader
+from .web.problems import Problem, answer
 from .web.request import check_origin, exempt_from_origin_check
 from .web.state import EXTENSION, app_state
+from .web.stray import check_places, refuse_name, watch_for_flask_login
+from .web.watcher import LiveConnection
 
 if TYPE_CHECKING:
     from .operators.pages import Allow
@@ -38,19 +44,25 @@ log = logging.getLogger("flask_corbado_session")
 UserLoaderT = TypeVar("UserLoaderT", bound=Callable[[str], Any])
 ClaimsLoaderT = TypeVar("ClaimsLoaderT", bound=ClaimsLoader)
 HandlerT = TypeVar("HandlerT", bound=Callable[[], Any])
+FactoryT = TypeVar("FactoryT", bound=Callable[[], Any])
 NotifierT = TypeVar("NotifierT", bound=Callable[[Notice], object])
 LocatorT = TypeVar("LocatorT", bound=Callable[[str], "str | None"])
-ViewT = TypeVar("ViewT", bound=Callable[..., Any])
+T = TypeVar("T")
+ViewT = TypeVar("ViewT", bound="Callable[..., Any] | Blueprint")
 
 
 class CorbadoSession:
     """Two sessions that work together, for any number of apps.
 
     :param db: the app's Flask-SQLAlchemy. Without one, the app only verifies short sessions.
+    :param engine_options: options of SQLAlchemy's ``create_engine`` for the library's own engine, which has those of
+        the app's otherwise. They have the last word, but on isolation; ``url`` names another database.
     """
 
-    def __init__(self, db: SQLAlchemy | None = None) -> None:
+    def __init__(self, db: SQLAlchemy | None = None, *, engine_options: Mapping[str, Any] | None = None) -> None:
+        check_places(None, db)
         self._db = db
+        self._engine_options = dict(engine_options or {})
         self._hooks = FlaskHooks()
         if db is not None:
             tables_in(db.metadata)
@@ -61,7 +73,14 @@ class CorbadoSession:
         :param app: the app.
         :param db: the app's Flask-SQLAlchemy, if the constructor was given none.
         :raises SettingsError: names a ``CORBADO_SESSION_*`` setting, or a ``SECRET_KEY``, that can't be used.
+        :raises ValueError: when the app has a CorbadoSession already.
         """
+        check_places(app, db)
+        if EXTENSION in app.extensions:
+            raise ValueError(
+                'this app has a CorbadoSession already, in app.extensions["corbado_session"]: call init_app once for '
+                "each app, and before login_manager.init_app(app) where there is a LoginManager too"
+            )
         db = db or self._db
         settings = Settings.from_config(app.config)
         if db is None:
@@ -69,24 +88,40 @@ class CorbadoSession:
         else:
             state = self._on_database(app, db, settings)
         app.extensions[EXTENSION] = state
-        app.wsgi_app = cookies.wrap(app.wsgi_app, state)  # type: ignore[method-assign, assignment]
+        watch_for_flask_login(app)
+        app.wsgi_app = cookies.wrap(app.wsgi_app, state, lambda: spare_own_routes(app))  # type: ignore[method-assign, assignment]
         app.register_blueprint(_routes(state))
         app.cli.add_command(commands.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
         text.add_to(app.jinja_env)
+        if app.jinja_env.loader is not None:
+            app.jinja_env.loader = OwnSyntaxLoader(app.jinja_env.loader)
+        app.error_handler_spec[None][None].setdefault(Problem, answer)
         if state.reads_cookies and not settings.cookie_secure and not app.debug and not app.testing:
             log.warning(
                 "CORBADO_SESSION_COOKIE_SECURE is False: cookies travel in the clear; fine for development only"
             )
 
+    if not TYPE_CHECKING:  # a type checker finds these without
+
+        def __setattr__(self, name: str, value: object) -> None:
+            refuse_name(name)
+            super().__setattr__(name, value)
+
+        def __getattr__(self, name: str) -> NoReturn:
+            refuse_name(name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def _on_database(self, app: Flask, db: SQLAlchemy, settings: Settings) -> AppState:
+        engine = AppEngine(app, db, self._engine_options)
+        engine.check()
         clock = Clock()
         secret_keys = assembly.secret_keys(app.config, allow_weak=app.debug or app.testing)
         # a server does not start on a key file that is missing or broken; a command, `keys generate` say, does
         keys = assembly.key_ring(settings, app.instance_path, clock, load=not is_running_command())
         return assembly.on_database(
             settings,
-            Database(lambda: _locate(app, db), db.metadata),
+            Database(engine.locate, db.metadata, listeners=engine.listeners, last_word=self._engine_options),
             secret_keys=secret_keys,
             keys=keys,
             hooks=self._hooks,
@@ -99,10 +134,12 @@ class CorbadoSession:
     def user_loader(self, loader: UserLoaderT) -> UserLoaderT:
         """Register the function that loads a user.
 
-        It is asked at each refresh, and when ``current_user`` is first touched in a request.
+        It is asked at each refresh, and when ``current_user`` is first touched in a request. ``login_required`` alone
+        does not ask it: whom the loader no longer knows, such a view serves for the rest of their short session, which
+        is ``CORBADO_SESSION_SHORT_LIFETIME`` at most.
 
-        :param loader: called with the user id; returns the user. None (deleted, disabled) ends the session as
-            ``user_disabled``.
+        :param loader: called with the user id; returns the user. None, or a user whose ``is_active`` is false, ends
+            the session as ``user_disabled``. What it raises ends nothing.
         :returns: the loader, so that this works as a decorator.
         """
         self._hooks.user_loader = loader
@@ -111,13 +148,23 @@ class CorbadoSession:
     def claims_loader(self, loader: ClaimsLoaderT) -> ClaimsLoaderT:
         """Register the function that says which claims a user's short sessions hold.
 
-        It is asked before a sign-in writes anything, and at each refresh.
+        It is asked before a sign-in writes anything, and at each refresh. If it fails at a refresh, or the claims no
+        longer fit in a cookie, the session goes on with the claims of its sign-in, and the log says why.
 
         :param loader: called with the user id; returns a mapping of JSON values, or None.
         :returns: the loader, so that this works as a decorator.
         """
         self._hooks.claims_loader = loader
         return loader
+
+    def anonymous_user(self, factory: FactoryT) -> FactoryT:
+        """Register who ``current_user`` is when nobody is signed in, in the place of :class:`AnonymousUser`.
+
+        :param factory: a class, or a function; called without arguments, once in a request.
+        :returns: the factory, so that this works as a decorator.
+        """
+        self._hooks.anonymous_user = factory
+        return factory
 
     def unauthorized_handler(self, handler: HandlerT) -> HandlerT:
         """Register the function whose return value a protected view answers to an unauthenticated request.
@@ -149,8 +196,8 @@ class CorbadoSession:
     def csrf_exempt(self, view: ViewT) -> ViewT:
         """Spare a view the origin check, because it verifies an identity provider's answer for itself.
 
-        :param view: the view.
-        :returns: the view, so that this works as a decorator.
+        :param view: the view, the class of one or a method of that, or a blueprint with all its views.
+        :returns: what was given, so that this works as a decorator.
         """
         marked: ViewT = exempt_from_origin_check(view)
         return marked
@@ -161,7 +208,8 @@ class CorbadoSession:
         """The devices a user is signed in on, each with its live sessions; the current one first.
 
         :param user_id: whose devices; the signed-in user's by default.
-        :raises SessionNotFound: when nobody is signed in and no user is named.
+        :raises Problem: a 401, in a request in which nobody is signed in, when no user is named.
+        :raises SessionNotFound: outside a request, when no user is named.
         """
         return actions.list_devices(user_id)
 
@@ -171,7 +219,8 @@ class CorbadoSession:
         :param user_id: whose sessions; the signed-in user's by default.
         :param limit: how many at most.
         :param offset: how many to skip.
-        :raises SessionNotFound: when nobody is signed in and no user is named.
+        :raises Problem: a 401, in a request in which nobody is signed in, when no user is named.
+        :raises SessionNotFound: outside a request, when no user is named.
         """
         return actions.list_history(user_id, limit=limit, offset=offset)
 
@@ -208,7 +257,8 @@ class CorbadoSession:
     def revoke_others(self) -> None:
         """End every session of the signed-in user but this one, everywhere within a second.
 
-        :raises SessionNotFound: when nobody is signed in.
+        :raises Problem: a 401, when nobody is signed in.
+        :raises SessionNotFound: outside a request.
         """
         actions.revoke_others()
 
@@ -227,6 +277,7 @@ class CorbadoSession:
         """Give this browser a short session with the claims of now, in this response; other browsers keep theirs.
 
         :raises Unauthenticated: when no session came by cookie.
+        :raises RuntimeError: outside a request, or once the response has begun to leave.
         """
         actions.refresh_claims()
 
@@ -256,6 +307,39 @@ class CorbadoSession:
 
         return OperatorPages(allow, display_names)
 
+    # ---- live connections
+
+    def end_on_revocation(self, close: Callable[[], object]) -> LiveConnection:
+        """End a connection that outlives this request, a socket, within about a second of its session's end.
+
+        ::
+
+            with sessions.end_on_revocation(ws.close):
+                while True:
+                    ws.send(next_price())
+
+        :param close: called once, in the app's context and in another thread, when the session was ended or has
+            expired. A WebSocket that is still open a second later is cut, where the server allows it.
+        :returns: a context manager that forgets the connection when it is left; without ``with``, call its
+            ``forget()`` once the connection has closed.
+        :raises Unauthenticated: when nobody is signed in.
+        """
+        return live.end_on_revocation(close)
+
+    def guard_stream(self, iterable: Iterable[T]) -> GuardedStream[T]:
+        """Stream a response (server-sent events, a download) until the session of this request ends.
+
+        ::
+
+            return Response(sessions.guard_stream(prices()), mimetype="text/event-stream")
+
+        :param iterable: what the response is made of. Let a source that waits for news wait no longer than a few
+            seconds and then yield a comment; a silent one can only be cut off, where the server allows it.
+        :returns: an iterator of the same items, which stops within about a second of the session's end.
+        :raises Unauthenticated: when nobody is signed in.
+        """
+        return live.guard_stream(iterable)
+
     # ---- the request
 
     def check_origin(self) -> None:
@@ -283,16 +367,3 @@ def _routes(state: AppState) -> Blueprint:
 
         api.add_routes(routes, state)
     return routes
-
-
-def _locate(app: Flask, db: SQLAlchemy) -> tuple[URL, Mapping[str, Any]]:
-    """The URL and options of the app's default engine."""
-    if "sqlalchemy" not in app.extensions:
-        raise RuntimeError("the app's Flask-SQLAlchemy is not set up: call db.init_app(app)")
-    with app.app_context():
-        url = db.engine.url
-    if is_in_memory(url) and not app.testing:
-        log.warning(
-            "the database is in memory: the long sessions are kept in one of their own and end with the process"
-        )
-    return url, app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}

@@ -13,9 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import Cookie
 
 from .sessions.parts import AppState
 from .web.cookies import set_cookies
@@ -52,21 +55,30 @@ def signed_in(
     claims: Mapping[str, Any] | None = None,
     amr: Iterable[str] = (),
     remember: bool = True,
+    fresh: bool = True,
     age: timedelta = timedelta(0),
     user_agent: str | None = None,
     client: FlaskClient | None = None,
+    base_url: str | None = None,
 ) -> FlaskClient:
     """A test client with the cookies of a session started for ``user`` (a user, or an id) ``age`` ago.
 
     With an ``age`` beyond the short lifetime the short cookie is gone, as it would be from a browser: the first request
-    is refreshed. Given a ``client``, that one signs in, with what it has.
+    is refreshed. With ``fresh=False`` step-up asks at once. Given a ``client``, that one signs in, with what it has.
+    The cookies are those of ``base_url``'s host, else of ``SERVER_NAME``, for an app that serves several; the client's
+    requests name that host too.
     """
     client = client or app.test_client()
     headers = {"User-Agent": user_agent} if user_agent else None
-    cookies = "; ".join(f"{name}={cookie.value}" for name in _names(app) if (cookie := client.get_cookie(name)))
-    environ = {"HTTP_COOKIE": cookies} if cookies else None
-    with app.test_request_context(headers=headers, environ_overrides=environ) as context, _at_age(app, age):
-        login_user(user, remember, claims=claims, amr=amr)
+    if base_url is not None:
+        _hosts[client] = urlsplit(base_url).hostname or ""
+    cookies = "; ".join(f"{cookie.key}={cookie.value}" for cookie in _jar(client))
+    # a session starts over https, and its Secure cookies are kept
+    environ = {"wsgi.url_scheme": "https", **({"HTTP_COOKIE": cookies} if cookies else {})}
+    request = app.test_request_context(base_url=base_url, headers=headers, environ_overrides=environ)
+    with request as context, _at_age(app, age):
+        if not login_user(user, remember, claims=claims, amr=amr, fresh=fresh):
+            raise ValueError("this user's is_active is false, so they can't be signed in")
         for _, header in set_cookies(current_request_state(), context.request.environ):
             _keep(client, header)
     if age >= _state(app).settings.short_lifetime:
@@ -87,22 +99,46 @@ def _at_age(app: Flask, age: timedelta) -> Iterator[None]:
 
 def expire_short(client: FlaskClient) -> None:
     """What a browser does when the short session's cookie runs out: it forgets it."""
-    client.delete_cookie(_state(client.application).settings.short_cookie)
+    name = _state(client.application).settings.short_cookie
+    for cookie in _jar(client):
+        if cookie.key == name:
+            client.delete_cookie(name, domain=cookie.domain)
 
 
 def copy_jar(client: FlaskClient) -> FlaskClient:
     """A second client with the same cookies, as a thief has who copied them."""
     app = client.application
     thief = app.test_client()
-    for name in _names(app):
-        if (cookie := client.get_cookie(name)) is not None:
-            thief.set_cookie(name, cookie.value)
+    if client in _hosts:
+        _hosts[thief] = _hosts[client]
+    for cookie in _jar(client):
+        thief.set_cookie(cookie.key, cookie.value, domain=cookie.domain, origin_only=cookie.origin_only)
     return thief
+
+
+_hosts: WeakKeyDictionary[FlaskClient, str] = WeakKeyDictionary()
+"""The host that a client was signed in on, where it was told."""
 
 
 def _keep(client: FlaskClient, header: str) -> None:
     name, _, rest = header.partition("=")
-    client.set_cookie(name, rest.partition(";")[0])
+    host, domain = _domains(client)
+    shared = bool(domain) and f".{host}".endswith(f".{domain}")
+    client.set_cookie(name, rest.partition(";")[0], domain=domain if shared else host, origin_only=not shared)
+
+
+def _jar(client: FlaskClient) -> list[Cookie]:
+    """The session's cookies that a client has."""
+    domains = dict.fromkeys((*_domains(client), "localhost"))
+    found = (client.get_cookie(name, domain) for name in _names(client.application) for domain in domains if domain)
+    return [cookie for cookie in found if cookie is not None]
+
+
+def _domains(client: FlaskClient) -> tuple[str, str]:
+    """The host that a client asks, and the domain that the cookies are shared within, if there is one."""
+    app = client.application
+    host = _hosts.get(client) or urlsplit(f"//{app.config['SERVER_NAME'] or 'localhost'}").hostname or ""
+    return host, (_state(app).settings.cookie_domain or "").removeprefix(".").lower()
 
 
 def _names(app: Flask) -> tuple[str, str, str]:

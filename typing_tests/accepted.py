@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,11 +26,21 @@ from flask_corbado_session import (
     login_required,
     login_user,
 )
+from flask_corbado_session.migration import (
+    move_flask_login,
+    move_flask_security_login,
+    move_jwt_extended_login,
+    move_session_login,
+)
 
 db = SQLAlchemy()
 sessions = CorbadoSession(db)
 app = Flask(__name__)
 sessions.init_app(app)
+move_flask_login(app, until=date(2027, 2, 1))
+move_session_login(app, until=datetime(2027, 2, 1).astimezone(), key="uid", find_user=lambda user_id: int(user_id))
+move_flask_security_login(app, until=date(2027, 2, 1), find_user={"an fs_uniquifier": 7}.get)
+move_jwt_extended_login(app, until=date(2027, 2, 1), is_blocked=lambda claims: claims["jti"] in {"a jti"})
 
 
 class User:
@@ -42,6 +52,13 @@ class User:
 @sessions.user_loader
 def load_user(user_id: str) -> User | None:
     return db.session.get(User, int(user_id))
+
+
+@sessions.anonymous_user
+class Guest:
+    """Nobody, with a name."""
+
+    name = "a guest"
 
 
 @sessions.claims_loader

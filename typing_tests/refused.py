@@ -24,6 +24,11 @@ def claims_as_a_list(user_id: str) -> list[str]:
 def notify_of_two(one: str, other: str) -> None: ...
 
 
+@sessions.anonymous_user  # type: ignore[type-var]
+def guest_of_an_id(user_id: str) -> str:
+    return user_id
+
+
 @sessions.unauthorized_handler  # type: ignore[type-var]
 def handle_an_error(error: Exception) -> str:
     return str(error)
@@ -41,3 +46,6 @@ sessions.revoke_user(7, except_session_id=7)  # type: ignore[arg-type]
 login_required(recheck="yes")  # type: ignore[call-overload]
 fresh_login_required(max_age="five minutes")  # type: ignore[call-overload]
 login_user("alice", amr=7)  # type: ignore[arg-type]
+login_user("alice", force="yes")  # type: ignore[arg-type]
+sessions.devices(b"alice")  # type: ignore[arg-type]
+sessions.revoke_user(object())  # type: ignore[arg-type]

@@ -1,21 +1,21 @@
-"""The same app with flask-corbado-session. Users who were signed in stay signed in: see ``keep_users_signed_in``."""
+"""The same app with flask-corbado-session. Users who were signed in stay signed in: see ``move_flask_login``."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, redirect, request, session
+from flask import Flask, redirect, request
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_corbado_session import (
     CorbadoSession,
     UserMixin,
-    current_session,
     current_user,
     login_required,
     login_user,
     logout_user,
 )
+from flask_corbado_session.migration import move_flask_login
 
 db = SQLAlchemy()
 sessions = CorbadoSession(db)
@@ -37,35 +37,11 @@ def create_app(config: dict[str, Any]) -> Flask:
     app.config["CORBADO_SESSION_LOGIN_VIEW"] = "sign_in"
     db.init_app(app)
     sessions.init_app(app)
-    app.before_request(keep_users_signed_in)
+    move_flask_login(app, until=config["MOVE_LOGINS_UNTIL"])  # a date; remove the line when it has passed
     app.add_url_rule("/sign-in", view_func=sign_in, methods=["GET", "POST"])
     app.add_url_rule("/sign-out", view_func=sign_out, methods=["POST"])
     app.add_url_rule("/", view_func=home)
     return app
-
-
-def keep_users_signed_in() -> None:
-    """Turn a login of Flask-Login into a session, once per browser.
-
-    Remove this when the last login has expired (after ``REMEMBER_COOKIE_DURATION``, a year by default).
-    """
-    user_id = session.get("_user_id") or _remembered()
-    if user_id is None or current_session:
-        return
-    sessions.check_origin()
-    if load_user(user_id) is not None:
-        login_user(user_id, remember="remember_token" in request.cookies)
-    for name in ("_user_id", "_fresh", "_id", "_remember"):
-        session.pop(name, None)
-
-
-def _remembered() -> str | None:
-    """The user id from Flask-Login's remember-me cookie, which needs that library to be installed."""
-    from flask_login import decode_cookie
-
-    value = request.cookies.get("remember_token")
-    user_id: str | None = decode_cookie(value) if value and not current_session else None
-    return user_id
 
 
 def sign_in() -> Any:
@@ -79,9 +55,7 @@ def sign_in() -> Any:
 @login_required
 def sign_out() -> Any:
     logout_user()
-    response = redirect("/sign-in")
-    response.delete_cookie("remember_token")
-    return response
+    return redirect("/sign-in")
 
 
 @login_required

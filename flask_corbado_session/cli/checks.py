@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from flask import current_app
 
+from ..database.engine import Database
+from ..database.skew import can_compare
 from ..keys.key import weakness
+from ..model.errors import CorbadoSessionError
 from ..model.settings import DEFAULT_ISSUER, Settings
+from ..sessions.parts import AppState
 from ..web.state import app_state
 from .keys import key_risks
 
@@ -19,10 +24,20 @@ def risky_settings() -> list[str]:
     state = app_state()
     risks = list(_cookie_risks(state.settings)) + list(key_risks())
     if state.parts is not None:
-        risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings))
+        has_handler = state.hooks.unauthorized_handler is not None
+        risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings, has_handler))
+        risks += _namesake_risks(state.settings, state.parts.database)
+        risks += _clock_risks(state.parts.database)
+    risks += list(_migration_risks(state))
     if current_app.debug:
         risks.append("the app runs in debug mode: never do that where others can reach the app")
     return risks
+
+
+def _migration_risks(state: AppState) -> Iterator[str]:
+    for until in sorted({old_logins.until for old_logins in state.old_logins}):
+        if until <= state.clock.now():
+            yield f"no old login is moved since {until.date()}: remove the line of flask_corbado_session.migration"
 
 
 def _secret_risks(secret_keys: Sequence[str | bytes]) -> Iterator[str]:
@@ -47,10 +62,28 @@ def _cookie_risks(settings: Settings) -> Iterator[str]:
             yield f"CORBADO_SESSION_{name} names {', '.join(plain)}: anyone on the network can act as it; use https"
 
 
-def _view_risks(settings: Settings) -> Iterator[str]:
+def _namesake_risks(settings: Settings, database: Database) -> Iterator[str]:
+    """An app that nothing tells from another one under the same ``SECRET_KEY``."""
+    if settings.keys_file is None and settings.issuer == DEFAULT_ISSUER and not database.address:
+        yield (
+            "CORBADO_SESSION_ISSUER is not set, and the database's URL names no host and no database: any app under "
+            "the same SECRET_KEY accepts this one's short sessions; give the app an issuer of its own"
+        )
+
+
+def _clock_risks(database: Database) -> Iterator[str]:
+    """Compared at the connection that is made for it; a database that is down is another command's business."""
+    with suppress(CorbadoSessionError, RuntimeError):
+        if can_compare(database.engine.dialect.name):
+            database.run(database.compare_clocks)
+        if database.skew.ms:
+            yield str(database.skew)
+
+
+def _view_risks(settings: Settings, has_handler: bool) -> Iterator[str]:
     if settings.reauth_view is None:
         yield "CORBADO_SESSION_REAUTH_VIEW is not set: sessions can be revoked without a recent sign-in"
-    if settings.login_view is None:
+    if settings.login_view is None and not has_handler:
         yield "CORBADO_SESSION_LOGIN_VIEW is not set: signed-out users get a plain 401, no sign-in page"
     if settings.idle_timeout is None:
         yield "CORBADO_SESSION_IDLE_TIMEOUT is None: a forgotten session stays valid until its absolute expiry"

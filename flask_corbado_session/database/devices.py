@@ -37,16 +37,20 @@ class DeviceStore:
         user_agent: str | None,
         describe: Callable[[], UserAgentDescription],
         now: datetime,
+        *,
+        unused_is_new: bool = False,
     ) -> tuple[str, UserAgentDescription | None]:
         """The id of this cookie's device for this user, and its description if it was added just now.
 
+        With ``unused_is_new`` also if it has no session: the sign-in that added it failed, and nobody was told of it.
         One statement, two when it is new.
         """
         c = self._device.c
-        known = select(c.id).where(c.user_id == user_id, c.cookie_hash == cookie_hash)
-        device_id = self._database.run(lambda connection: connection.execute(known).scalar())
-        if device_id is not None:
-            return device_id, None
+        was_used = select(self._session.c.id).where(self._session.c.device_id == c.id).exists().label("was_used")
+        known = select(c.id, was_used).where(c.user_id == user_id, c.cookie_hash == cookie_hash)
+        found = self._database.run(lambda connection: connection.execute(known).one_or_none())
+        if found is not None:
+            return found.id, describe() if unused_is_new and not found.was_used else None
         description, new_device_id = describe(), new_id()
         row = {
             "id": new_device_id,
@@ -59,9 +63,11 @@ class DeviceStore:
             "first_seen_at": to_ms(now),
         }
         try:
-            self._database.run(lambda connection: connection.execute(insert(self._device), row))
-        except ConstraintViolated:  # the same browser signed in twice at once
-            return self._database.run(lambda connection: connection.execute(known).scalar_one()), None
+            self._database.run(lambda connection: connection.execute(insert(self._device), row), writes=True)
+        except ConstraintViolated:
+            device_id = self._database.run(lambda connection: connection.execute(known).one()).id
+            # another's id: the same browser signed in twice at once. Ours: the answer of the first attempt was lost
+            return device_id, description if device_id == new_device_id else None
         return new_device_id, description
 
     def exists(self, device_id: str, user_id: str | None = None) -> bool:
@@ -72,19 +78,25 @@ class DeviceStore:
     def rename(self, device_id: str, user_id: str | None, name: str | None) -> bool:
         """Give a device a name, or take it away; whether there is such a device (of this user)."""
         stmt = update(self._device).where(self._owned(device_id, user_id)).values(name=name)
-        return self._database.run(lambda connection: connection.execute(stmt).rowcount) > 0
+        return self._database.run(lambda connection: connection.execute(stmt).rowcount, writes=True) > 0
 
     def disown(self, device_id: str, cookie_hash: bytes, now: datetime) -> list[str] | None:
         """Forget the device's cookie and end its sessions, in one transaction; None if that has been done already."""
-        c = self._device.c
-        forget = update(self._device).where(c.id == device_id, c.cookie_hash == cookie_hash)
+        c, fresh = self._device.c, secrets.token_bytes(32)
+        forget = update(self._device).where(c.id == device_id, c.cookie_hash == cookie_hash).values(cookie_hash=fresh)
+        forgotten = select(c.id).where(c.id == device_id, c.cookie_hash == fresh)
 
         def disown(connection: Connection) -> list[str] | None:
-            if not connection.execute(forget.values(cookie_hash=secrets.token_bytes(32))).rowcount:
+            if not connection.execute(forget).rowcount:
                 return None
             return self._sessions.end_device_in(connection, device_id, "revoked", now)
 
-        return self._database.transaction(disown)
+        def disown_again(connection: Connection) -> list[str] | None:
+            if connection.execute(forgotten).scalar() is None:
+                return disown(connection)
+            return self._sessions.device_ended_in(connection, device_id, "revoked", now)
+
+        return self._database.transaction(disown, disown_again)
 
     def with_cookie(self, device_id: str) -> tuple[Device, bytes] | None:
         """A device without its sessions, and the hash of its cookie."""

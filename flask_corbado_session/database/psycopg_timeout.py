@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from psycopg import Connection, OperationalError
 from psycopg.rows import TupleRow
 
+from .options import READ_TIMEOUT
+
 T = TypeVar("T")
-READ_TIMEOUT = 2.5
-"""Seconds: a little more than the statement timeout, which is the server's to keep while it can."""
 
 
 class BoundedConnection(Connection[TupleRow]):

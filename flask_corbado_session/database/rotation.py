@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Row, Select, Update, bindparam, case, null, or_, select, update
 
 from ..model import settings
-from ..model.clock import from_ms, lifetime_ms, to_ms
+from ..model.clock import from_ms, lifetime_ms
 from ..model.records import Context, GoneReason, RefreshKind
 from .conditions import is_live, state_of
 from .engine import Database
@@ -81,9 +81,13 @@ class Rotation:
         One statement when it moves, two when it does not, three for a reuse. Raises :class:`StoreUnavailable`; then
         nothing was changed, or the change is harmless to present again.
         """
-        now = to_ms(at)
+        now = self._database.time(at)
         values = self._values(token, context, now)
-        return self._database.run(lambda connection: self._present(connection, token, values, now))
+        return self._database.run(
+            lambda connection: self._present(connection, token, values, now),
+            lambda connection: self._present_again(connection, token, values, now),
+            writes=True,
+        )
 
     def _values(self, token: Token, context: Context, now: int) -> dict[str, Any]:
         return {
@@ -98,13 +102,38 @@ class Rotation:
             "idle": now + self._idle_lifetime,
         }
 
+    def _present_again(self, connection: Connection, token: Token, values: dict[str, Any], now: int) -> Accepted | Gone:
+        """After an attempt whose answer was lost: what that one did is told as done, for nobody was told of it yet."""
+        verdict = self._present(connection, token, values, now)
+        row = connection.execute(self._select, values).one_or_none()
+        if row is None:
+            return verdict
+        if isinstance(verdict, Accepted):
+            return _accepted(_kind_of(row), row) if verdict.kind == "reissue" and row.rotated_at == now else verdict
+        found_by = (row.end_reason, row.ended_at, row.previous_ip, row.previous_user_agent)
+        if found_by == ("reuse", now, values["from_ip"], values["from_user_agent"]):
+            return replace(verdict, found_now=True, previous=Context(row.ip, row.user_agent))
+        return verdict
+
+    def look(self, token: Token, at: datetime) -> Accepted | Gone | None:
+        """What this authentic token would be given, without moving the row; None for a spent one. One statement."""
+        values = {"sid": token.session_id, "secret": token.secret_hash}
+        row = self._database.run(lambda connection: connection.execute(self._select, values).one_or_none())
+        return _classify(row, token, self._database.time(at))
+
+    def look_up(self, session_id: str, at: datetime) -> Accepted | Gone:
+        """What a session holds, whatever its tokens. One statement."""
+        stmt = select(self._session).where(self._session.c.id == session_id)
+        row = self._database.run(lambda connection: connection.execute(stmt).one_or_none())
+        return _gone(row, self._database.time(at)) or _accepted("hold", row)
+
     def advance(self, token: Token, context: Context, at: datetime) -> Accepted | None:
         """Move the row on if this authentic token allows; None, and no second statement, where it does not.
 
         Raises :class:`StoreUnavailable`, as :meth:`present` does.
         """
-        values = self._values(token, context, to_ms(at))
-        return self._database.run(lambda connection: self._move_on(connection, values))
+        values = self._values(token, context, self._database.time(at))
+        return self._database.run(lambda connection: self._move_on(connection, values), writes=True)
 
     def _move_on(self, connection: Connection, values: dict[str, Any]) -> Accepted | None:
         if connection.dialect.update_returning:
@@ -114,8 +143,7 @@ class Rotation:
             row = connection.execute(self._select, values).one_or_none() if changed else None
         if row is None:
             return None
-        kind: RefreshKind = "promote" if row.last_step == 1 else "reopen" if row.last_step == 0 else "rollback"
-        return _accepted(kind, row)
+        return _accepted(_kind_of(row), row)
 
     def _present(self, connection: Connection, token: Token, values: dict[str, Any], now: int) -> Accepted | Gone:
         accepted = self._move_on(connection, values)
@@ -186,17 +214,28 @@ class Rotation:
 
 def _classify(row: Row[Any] | None, token: Token, now: int) -> Accepted | Gone | None:
     """What it means that the statement matched no row; None is a reuse."""
-    if row is None:
-        return Gone("missing")
-    state = state_of(row, now)
-    if state != "live":
-        return Gone(row.end_reason if state == "ended" else state, row.user_id)
+    gone = _gone(row, now)
+    if gone is not None or row is None:
+        return gone
     if row.generation == token.generation and row.token_hash == token.hash:
         return _accepted("reissue", row)
     is_child = row.generation == token.generation - 1 and row.token_hash == token.parent_hash
     if is_child or row.generation < token.generation - 1:
         return _accepted("hold", row)
     return None
+
+
+def _gone(row: Row[Any] | None, now: int) -> Gone | None:
+    """Why a session no longer serves, if it does not."""
+    if row is None:
+        return Gone("missing")
+    state = state_of(row, now)
+    return None if state == "live" else Gone(row.end_reason if state == "ended" else state, row.user_id)
+
+
+def _kind_of(row: Any) -> RefreshKind:
+    """Which row of the table it was that the statement matched."""
+    return "promote" if row.last_step == 1 else "reopen" if row.last_step == 0 else "rollback"
 
 
 def _accepted(kind: RefreshKind, row: Any) -> Accepted:

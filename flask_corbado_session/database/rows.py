@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from ..model.clock import from_ms, to_ms
 from ..model.records import Context, Device, LongSession
@@ -31,6 +31,8 @@ class NewSession:
     created_at: datetime
     idle_expires_at: datetime
     expires_at: datetime
+    auth_time: datetime | None = None
+    """When the user proved who they are; when the session was made, by default."""
 
     def as_row(self) -> dict[str, Any]:
         """The columns of its row (PROTOCOL.md, "Row")."""
@@ -51,11 +53,20 @@ class NewSession:
             "expires_at": to_ms(self.expires_at),
             "persistent": self.persistent,
             "claims": json.dumps(dict(self.claims)),
-            "auth_time": created_at,
+            "auth_time": to_ms(self.auth_time or self.created_at),
             "amr": " ".join(self.amr),
             "ip": self.context.ip,
             "user_agent": self.context.user_agent,
         }
+
+
+class CarriedOver(NamedTuple):
+    """What a session made at a step-up has from the one before it."""
+
+    persistent: bool = True
+    claims: Mapping[str, Any] = {}
+    """Those of the sign-in."""
+    lifetime: timedelta | None = None
 
 
 def long_session(row: Any, current_id: str | None = None, device_title: str = "") -> LongSession:

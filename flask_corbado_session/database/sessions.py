@@ -7,17 +7,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, insert, select, true, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    CursorResult,
+    Select,
+    and_,
+    insert,
+    select,
+    union_all,
+    update,
+)
 
 from ..model.clock import to_ms
 from ..model.errors import ConstraintViolated, StoreUnavailable
 from ..model.records import Changes, EndReason, LongSession, device_label
 from .conditions import is_live
 from .engine import Database
-from .rows import NewSession, long_session
+from .rows import CarriedOver, NewSession, long_session
+from .windows import Order, windows
 
 
 class SessionStore:
@@ -32,7 +44,7 @@ class SessionStore:
 
     def add(self, new: NewSession, superseded: Sequence[str]) -> list[str]:
         """Insert the row and end the sessions it replaces, in one transaction; the ids of those."""
-        row = new.as_row()
+        row = new.as_row() | {"rotated_at": self._database.time(new.created_at)}
 
         def start(connection: Connection) -> list[str]:
             connection.execute(insert(self._session), row)
@@ -41,7 +53,7 @@ class SessionStore:
         try:
             if superseded:
                 return self._database.transaction(start)
-            self._database.run(lambda connection: connection.execute(insert(self._session), row))
+            self._database.run(lambda connection: connection.execute(insert(self._session), row), writes=True)
         except ConstraintViolated as error:
             # ids are random, so a row of this id is ours: the connection was lost after the commit, and the work was
             # done twice. Otherwise the device was deleted since it was found.
@@ -88,13 +100,29 @@ class SessionStore:
         """End the sessions on a device as part of a transaction that is under way."""
         return self._end(connection, self._session.c.device_id == device_id, reason, now)
 
+    def device_ended_in(self, connection: Connection, device_id: str, reason: EndReason, now: datetime) -> list[str]:
+        """The sessions on a device that were ended by an attempt whose answer was lost."""
+        return self._ended_then(connection, self._session.c.device_id == device_id, reason, now)
+
+    def _ended_then(
+        self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: datetime
+    ) -> list[str]:
+        """The sessions that were ended for this reason at this very time: by an attempt whose answer was lost."""
+        c = self._session.c
+        ended = select(c.id).where(which, c.ended_at == self._database.time(now), c.end_reason == reason)
+        return list(connection.execute(ended).scalars())
+
     def _run_end(self, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
-        return self._database.run(lambda connection: self._end(connection, which, reason, now))
+        def end_again(connection: Connection) -> list[str]:
+            self._end(connection, which, reason, now)
+            return self._ended_then(connection, which, reason, now)
+
+        return self._database.run(lambda connection: self._end(connection, which, reason, now), end_again, writes=True)
 
     def _end(self, connection: Connection, which: ColumnElement[bool], reason: EndReason, now: datetime) -> list[str]:
         c = self._session.c
         unended = which & c.ended_at.is_(None)
-        end = update(self._session).values(ended_at=to_ms(now), end_reason=reason)
+        end = update(self._session).values(ended_at=self._database.time(now), end_reason=reason)
         if connection.dialect.update_returning:
             return list(connection.execute(end.where(unended).returning(c.id)).scalars())
         ids = list(connection.execute(select(c.id).where(unended)).scalars())
@@ -117,10 +145,10 @@ class SessionStore:
 
         def invalidate(connection: Connection) -> list[str]:
             ids = list(connection.execute(select(c.id).where(which)).scalars())
-            connection.execute(update(self._session).where(which).values(short_not_before=at))
+            connection.execute(update(self._session).where(which).values(short_not_before=self._database.time(now)))
             return ids
 
-        return self._database.run(invalidate)
+        return self._database.run(invalidate, writes=True)
 
     # ---- asking
 
@@ -140,20 +168,36 @@ class SessionStore:
         return device_id
 
     def changes_since(self, since: int) -> Changes:
-        """The sessions ended or invalidated after ``since`` (milliseconds): one indexed query."""
-        c = self._session.c
-        ended = select(c.id, c.ended_at.label("at"), true().label("is_ended")).where(c.ended_at > since)
-        invalidated = select(c.id, c.short_not_before, false()).where(c.short_not_before > since, c.ended_at.is_(None))
-        rows = self._database.run(lambda connection: connection.execute(union_all(ended, invalidated)).all())
-        return Changes(
-            [(row.id, row.at) for row in rows if row.is_ended], [(row.id, row.at) for row in rows if not row.is_ended]
-        )
+        """The sessions ended or invalidated after ``since`` (milliseconds): one indexed query.
 
-    def carried_over(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
-        """What a step-up carries over to the new session: whether it is persistent, and the claims of its sign-in."""
-        stmt = select(self._session.c.persistent, self._session.c.claims).where(self._session.c.id == session_id)
+        Times are this process's; where its clock is off, the rows' are the database's.
+        """
+        c = self._session.c
+        skew = self._database.skew.ms
+        after = since + skew
+        ended = select(c.id, c.ended_at - skew).where(c.ended_at > after)
+        # told apart by the sign, so that the driver's own tuples serve as they are: of a hundred thousand ends each
+        # poll reads all, and to make rows of them would take longer than the query
+        invalidated = select(c.id, skew - c.short_not_before).where(c.short_not_before > after, c.ended_at.is_(None))
+
+        def fetch(connection: Connection) -> list[tuple[str, int]]:
+            rows = _plain_tuples(connection, union_all(ended, invalidated))
+            self._database.compare_clocks(connection)
+            return rows
+
+        rows = self._database.run(fetch)
+        not_before = [(session_id, -at) for session_id, at in rows if at < 0]
+        return Changes([row for row in rows if row[1] >= 0] if not_before else rows, not_before)
+
+    def carried_over(self, session_id: str) -> CarriedOver | None:
+        """What a step-up carries over to the new session."""
+        c = self._session.c
+        stmt = select(c.persistent, c.claims, c.created_at, c.expires_at).where(c.id == session_id)
         row = self._database.run(lambda connection: connection.execute(stmt).one_or_none())
-        return None if row is None else (bool(row.persistent), json.loads(row.claims))
+        if row is None:
+            return None
+        lifetime = timedelta(milliseconds=row.expires_at - row.created_at)
+        return CarriedOver(bool(row.persistent), json.loads(row.claims), lifetime)
 
     def session(self, session_id: str) -> LongSession | None:
         """One session, live or ended."""
@@ -171,9 +215,16 @@ class SessionStore:
     def live_sessions(self, user_id: str | None, now: datetime, limit: int) -> list[LongSession]:
         """The live sessions (of one user), those that started last first."""
         c = self._session.c
-        return self._list(
-            self._owned(is_live(c, to_ms(now)), user_id), [c.created_at.desc(), c.id.desc()], limit, offset=0
-        )
+        live, order = is_live(c, to_ms(now)), [c.created_at.desc(), c.id.desc()]
+        if user_id is not None:
+            return self._list(live & (c.user_id == user_id), order, limit, offset=0)
+        found: list[LongSession] = []
+        # in windows, because after a mass revocation a million ended ones may stand before the first live one
+        for condition, _ in windows(self._database, Order((c.created_at,), descending=True), seconds=float("inf")):
+            found += self._list(live & condition, order, limit - len(found), offset=0)
+            if len(found) == limit:
+                break
+        return found
 
     def _list(
         self, where: ColumnElement[bool], order: Iterable[ColumnElement[Any]], limit: int, offset: int
@@ -194,3 +245,10 @@ class SessionStore:
 
     def _scalar(self, stmt: Select[Any]) -> Any:
         return self._database.run(lambda connection: connection.execute(stmt.limit(1)).scalar())
+
+
+def _plain_tuples(connection: Connection, stmt: CompoundSelect[Any]) -> list[tuple[str, int]]:
+    """What the driver read, without SQLAlchemy's rows around it. For strings and integers, which need no conversion."""
+    with connection.execute(stmt) as result:
+        assert isinstance(result, CursorResult)
+        return list(result.cursor.fetchall())

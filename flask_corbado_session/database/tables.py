@@ -33,10 +33,13 @@ from sqlalchemy.types import TypeEngine
 
 from ..model.records import DEVICE_NAME_LENGTH
 from ..model.users import USER_ID_LENGTH
+from .exact import exact
 
 SESSION = "corbado_session"
 DEVICE = "corbado_device"
 OPERATOR_ACTION = "corbado_operator_action"
+SESSION_FILLFACTOR = 90
+"""Percent of a page that inserted sessions fill, on PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +53,21 @@ class Tables:
 
 def tables_in(metadata: MetaData) -> Tables:
     """The tables of this metadata, built the first time they are asked for."""
-    if SESSION not in metadata.tables:
-        _device_table(metadata)
-        _session_table(metadata)
-        _operator_action_table(metadata)
-    return Tables(metadata.tables[SESSION], metadata.tables[DEVICE], metadata.tables[OPERATOR_ACTION])
+    # a metadata with a schema has it in the keys of its tables
+    session, device, operator_action = (
+        metadata.tables.get(f"{metadata.schema}.{name}" if metadata.schema else name)
+        for name in (SESSION, DEVICE, OPERATOR_ACTION)
+    )
+    if session is None or device is None or operator_action is None:
+        device = _device_table(metadata)
+        return Tables(_session_table(metadata, device), device, _operator_action_table(metadata))
+    return Tables(session, device, operator_action)
 
 
-def _exact(length: int) -> TypeEngine[str]:
-    """A text that compares case-sensitively: MariaDB's default collation does not."""
-    exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
-    return String(length).with_variant(exact, "mysql", "mariadb")
+_UTF8: dict[str, Any] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
+"""Whatever the server's default is, a device may be named in any letters."""
+
+_PREFIX = {"device_id": 29}
 
 
 def _hash() -> TypeEngine[bytes]:
@@ -71,12 +78,12 @@ def _where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
-def _device_table(metadata: MetaData) -> None:
-    Table(
+def _device_table(metadata: MetaData) -> Table:
+    return Table(
         DEVICE,
         metadata,
-        Column("id", _exact(30), nullable=False),
-        Column("user_id", _exact(USER_ID_LENGTH), nullable=False),
+        Column("id", exact(30, is_ascii=True), nullable=False),
+        Column("user_id", exact(USER_ID_LENGTH), nullable=False),
         Column("cookie_hash", _hash(), nullable=False),
         Column("name", String(DEVICE_NAME_LENGTH)),
         Column("user_agent", String(512)),
@@ -87,16 +94,17 @@ def _device_table(metadata: MetaData) -> None:
         PrimaryKeyConstraint("id", name="pk_corbado_device"),
         UniqueConstraint("user_id", "cookie_hash", name="uq_corbado_device_user_id_cookie_hash"),
         Index("ix_corbado_device_first_seen_at", "first_seen_at", "id"),
+        **_UTF8,
     )
 
 
-def _session_table(metadata: MetaData) -> None:
-    Table(
+def _session_table(metadata: MetaData, device: Table) -> Table:
+    return Table(
         SESSION,
         metadata,
-        Column("id", _exact(30), nullable=False),
-        Column("user_id", _exact(USER_ID_LENGTH), nullable=False),
-        Column("device_id", _exact(30), nullable=False),
+        Column("id", exact(30, is_ascii=True), nullable=False),
+        Column("user_id", exact(USER_ID_LENGTH), nullable=False),
+        Column("device_id", exact(30, is_ascii=True), nullable=False),
         # rotation (PROTOCOL.md, "Row"); step is how far the last accepted token was ahead of the row
         Column("secret_hash", _hash(), nullable=False),
         Column("generation", Integer, nullable=False),
@@ -124,7 +132,7 @@ def _session_table(metadata: MetaData) -> None:
         Column("previous_ip", String(45)),
         Column("previous_user_agent", String(512)),
         PrimaryKeyConstraint("id", name="pk_corbado_session"),
-        ForeignKeyConstraint(["device_id"], [f"{DEVICE}.id"], name="fk_corbado_session_device_id"),
+        ForeignKeyConstraint(["device_id"], [device.c.id], name="fk_corbado_session_device_id"),
         Index("ix_corbado_session_user_id_ended_at_expires_at", "user_id", "ended_at", "expires_at"),
         # Partial, where the database knows that: SQLite takes "ended_at IS NULL" for as rare as any other value, and
         # would walk through all live sessions by this index in place of the one that finds the few it wants.
@@ -132,24 +140,39 @@ def _session_table(metadata: MetaData) -> None:
         Index("ix_corbado_session_short_not_before", "short_not_before", **_where("short_not_before IS NOT NULL")),
         Index("ix_corbado_session_created_at", "created_at", "id"),
         Index("ix_corbado_session_expires_at", "expires_at"),
-        Index("ix_corbado_session_device_id", "device_id"),
+        # not of the whole column on MySQL, so that the foreign key keeps an index of its own there: a migration that
+        # takes the tables back drops the indexes first, and MySQL refuses that for the one a foreign key needs
+        Index("ix_corbado_session_device_id", "device_id", mysql_length=_PREFIX, mariadb_length=_PREFIX),
+        # Room on every page for the new version of a refreshed row: no column of an index changes then, so PostgreSQL
+        # writes no index entry as long as the new version fits on the page of the old one.
+        postgresql_with={"fillfactor": SESSION_FILLFACTOR},
+        **_UTF8,
     )
 
 
-def _operator_action_table(metadata: MetaData) -> None:
-    Table(
+def _operator_action_table(metadata: MetaData) -> Table:
+    return Table(
         OPERATOR_ACTION,
         metadata,
-        Column("id", _exact(30), nullable=False),
+        Column("id", exact(30, is_ascii=True), nullable=False),
         Column("at", BigInteger, nullable=False),
         # the operator's user id, or the project id for the operator API
-        Column("operator_id", _exact(USER_ID_LENGTH), nullable=False),
+        Column("operator_id", exact(USER_ID_LENGTH), nullable=False),
         Column("via", String(8), nullable=False),
         Column("action", String(16), nullable=False),
         # the id of a session, a device or a user, or a time; no foreign key, since it outlives what it names
-        Column("target", _exact(USER_ID_LENGTH), nullable=False),
+        Column("target", exact(USER_ID_LENGTH), nullable=False),
         # how many sessions were ended; none while it is being done, or when it was broken off
         Column("sessions", Integer),
         PrimaryKeyConstraint("id", name="pk_corbado_operator_action"),
         Index("ix_corbado_operator_action_at", "at", "id"),
+        **_UTF8,
     )
+
+
+OLD_LOGIN = "corbado_old_login"
+
+
+def old_login_in(metadata: MetaData) -> Table | None:
+    """The table of ``database/old_logins.py``, which is there only where old logins are moved."""
+    return metadata.tables.get(f"{metadata.schema}.{OLD_LOGIN}" if metadata.schema else OLD_LOGIN)

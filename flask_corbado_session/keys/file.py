@@ -84,8 +84,15 @@ def _fingerprint(status: os.stat_result) -> Fingerprint:
 def _check_file(status: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise KeyFileError(path, "is not a file")
-    if os.name == "posix" and status.st_mode & 0o077:
+    if os.name == "posix" and status.st_mode & 0o077 and not _is_mounted_for_us(status):
         raise KeyFileError(path, f"may be read by others (mode {status.st_mode & 0o777:03o}); run `chmod 600` on it")
+
+
+def _is_mounted_for_us(status: os.stat_result) -> bool:
+    """Whether root owns the file, nobody may write it, and a group of ours may read it: a secret that Kubernetes mounts
+    under ``fsGroup`` (mode 440)."""
+    ours = {os.getegid(), *os.getgroups()}
+    return status.st_uid == 0 and stat.S_IMODE(status.st_mode) & ~0o440 == 0 and status.st_gid in ours
 
 
 def parse(content: bytes, path: Path) -> tuple[SigningKey, ...]:
@@ -162,7 +169,13 @@ def _put(draft: Path, target: Path, path: Path, new: bool) -> None:
 
 
 def _keep_owner(draft: Path, target: Path) -> None:
-    """Keep the file's owner, so that root may rotate the keys and the servers can still read them."""
-    owner = target.stat().st_uid
-    if os.name == "posix" and owner != draft.stat().st_uid:
-        os.chown(draft, owner, -1)
+    """Keep the file's owner, and the group that may read it, so that root may rotate the keys and the servers can still
+    read them."""
+    before, now = target.stat(), draft.stat()
+    if os.name != "posix":
+        return
+    if before.st_uid != now.st_uid:
+        os.chown(draft, before.st_uid, -1)
+    if before.st_mode & 0o040:
+        os.chown(draft, -1, before.st_gid)
+        os.chmod(draft, 0o440)

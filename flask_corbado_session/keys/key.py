@@ -6,9 +6,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from itsdangerous.encoding import base64_encode
@@ -83,13 +84,17 @@ class KeyRing(Protocol):
 
 
 class SecretKeys:
-    """HS256 under keys derived from Flask's ``SECRET_KEY``; those of ``SECRET_KEY_FALLBACKS`` only verify."""
+    """HS256 under keys derived from Flask's ``SECRET_KEY``; those of ``SECRET_KEY_FALLBACKS`` only verify.
+
+    :param whose: says which app it is, so that another app under the same ``SECRET_KEY`` has other keys. Called when a
+        key is first needed.
+    """
 
     version: object = 0
 
-    def __init__(self, secret_keys: Sequence[str | bytes]) -> None:
-        self._keys = [_derive(secret) for secret in secret_keys]
-        self._by_kid = {key.kid: key for key in self._keys}
+    def __init__(self, secret_keys: Sequence[str | bytes], whose: Callable[[], str] = str) -> None:
+        self._secret_keys = secret_keys
+        self._whose = whose
 
     def signing(self, now: datetime) -> Key:
         """The key derived from ``SECRET_KEY``, never one of a fallback."""
@@ -99,11 +104,21 @@ class SecretKeys:
         """The derived key with this id."""
         return self._by_kid.get(kid)
 
+    @cached_property
+    def _keys(self) -> list[Key]:
+        whose = self._whose()
+        return [_derive(secret, whose) for secret in self._secret_keys]
 
-def _derive(secret: str | bytes) -> Key:
+    @cached_property
+    def _by_kid(self) -> dict[str, Key]:
+        return {key.kid: key for key in self._keys}
+
+
+def _derive(secret: str | bytes, whose: str) -> Key:
     # so that a token that another library signs with the same SECRET_KEY is not accepted here
     raw = secret.encode() if isinstance(secret, str) else secret
-    material = hmac.new(raw, b"flask-corbado-session.short HS256", hashlib.sha256).digest()
+    purpose = f"flask-corbado-session.short HS256 {whose}".rstrip().encode()
+    material = hmac.new(raw, purpose, hashlib.sha256).digest()
     jwk = {"k": base64_encode(material).decode(), "kty": "oct"}
     return Key(thumbprint(jwk), "HS256", material, material)
 

@@ -21,6 +21,11 @@ class Clock:
     def __init__(self, read: Callable[[], datetime] = _system_time) -> None:
         self.read = read
 
+    @property
+    def is_real(self) -> bool:
+        """Whether it is meant to be the world's: the system's own, or a test's that says so."""
+        return self.read is _system_time or getattr(self.read, "is_real", False)
+
     def now(self) -> datetime:
         """The time, aware, in UTC."""
         return self.read()

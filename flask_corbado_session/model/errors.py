@@ -44,6 +44,13 @@ class StoreUnavailable(CorbadoSessionError):
     """The database, or the issuer that is asked over HTTP, did not answer in time; nothing was changed."""
 
 
+class BadData(CorbadoSessionError, ValueError):
+    """The database can't hold a value it was given: a character its column's charset lacks, say. Over HTTP it is a 400.
+
+    The text never holds the value.
+    """
+
+
 class ConstraintViolated(Exception):
     """A row with this key exists already, or a row it refers to is gone. Caught inside the package."""
 

@@ -58,7 +58,9 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class SignedOut:
-    """This browser signed out in this request; its cookies are cleared."""
+    """This request signed out; the browser's cookies are cleared, unless a bearer token did."""
+
+    clears_cookies: bool = True
 
 
 Outcome = Active | Refreshed | Started | Anonymous | Ended | SignedOut

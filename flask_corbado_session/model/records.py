@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from .frozen import FrozenDict, frozen
+
 EndReason = Literal["signed_out", "revoked", "operator", "reuse", "superseded", "user_disabled", "limit"]
 """Why a session was ended; stored."""
 
@@ -53,7 +55,12 @@ class ShortSession:
     token_id: str | None = None
     auth_time: datetime | None = None
     amr: tuple[str, ...] = ()
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    claims: Mapping[str, Any] = field(default_factory=FrozenDict)
+    """The app's own claims. They can't be changed, because one value serves every request with this token."""
+
+    def __post_init__(self) -> None:
+        if type(self.claims) is not FrozenDict:
+            object.__setattr__(self, "claims", frozen(dict(self.claims)))
 
 
 @dataclass(frozen=True, slots=True)

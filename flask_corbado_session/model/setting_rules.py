@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -135,7 +136,19 @@ def _is_origin(value: Any) -> bool:
         return False
     if parts.netloc.endswith({"http": ":80", "https": ":443"}.get(parts.scheme, ":")):
         return False  # browsers leave out the port that belongs to the scheme, so this would never match
-    return parts.scheme in ("http", "https") and value.lower() == f"{parts.scheme}://{parts.netloc.lower()}"
+    return _is_scheme_of_pages(parts.scheme) and value.lower() == f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+_NO_PAGES = frozenset({"about", "blob", "data", "file", "ftp", "javascript", "mailto", "vbscript", "ws", "wss"})
+"""Schemes from which no page with an origin of its own is loaded."""
+
+
+def _is_scheme_of_pages(scheme: str) -> bool:
+    """http and https, and what native shells and browser extensions serve their pages by: each names its own.
+
+    ``capacitor``, ``ionic``, ``tauri``, ``app``, ``chrome-extension``. A misspelt https is none of them.
+    """
+    return scheme in ("http", "https") or not (scheme in _NO_PAGES or difflib.get_close_matches(scheme, ["https"]))
 
 
 def _split_url(value: Any) -> SplitResult | None:

@@ -57,6 +57,7 @@ class Settings:
     reauth_view: str | None = _setting(None, rules.optional(rules.view))
     cors_origins: frozenset[str] = _setting((), rules.origins)
     trusted_origins: frozenset[str] = _setting((), rules.origins)
+    clear_cache: bool = _setting(True, rules.flag)
     store_ip: bool = _setting(True, rules.flag)
     store_user_agent: bool = _setting(True, rules.flag)
     refresh_ahead: float | None = _setting(0.6, rules.optional(rules.fraction))

@@ -58,22 +58,28 @@ class AnonymousUser:
         return None
 
 
+def is_active(user: Any) -> bool:
+    """Whether this user may be signed in: False for None, and for a user whose ``is_active`` is false."""
+    if user is None:
+        return False
+    value = getattr(user, "is_active", True)
+    return bool(value() if callable(value) else value)
+
+
 def user_id_of(user: Any) -> str:
     """The id of a user as a string: that of ``get_id()``, else of ``id``, else of the value itself.
 
-    :raises TypeError: for what has no user id.
+    :raises TypeError: for what has no user id: bytes, a list, an arbitrary object, a row that was not flushed yet.
     :raises ValueError: for an id that no database column can hold.
     """
     value = user
     if not isinstance(user, (str, int, UUID)):
         value = user.get_id() if callable(getattr(user, "get_id", None)) else getattr(user, "id", None)
-    if (
-        value is None
-        or isinstance(value, bool)
-        or (not isinstance(value, (str, int)) and not hasattr(value, "__str__"))
-    ):
+    # "None" is what a `get_id()` makes of a row that has no id yet
+    if not isinstance(value, (str, int, UUID)) or isinstance(value, bool) or value == "None":
         raise TypeError(
-            f"a {type(user).__name__} has no user id: give it an `id` or a `get_id()`, or pass the id itself"
+            f"a {type(user).__name__} has no user id: give it an `id` or a `get_id()` that is a string, an integer or "
+            "a UUID, or pass the id itself; a new row has its id after db.session.flush()"
         )
     text = str(value)
     if not 0 < len(text) <= USER_ID_LENGTH or "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):

@@ -10,12 +10,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, and_, case, func, select, true
 
 from ..database.conditions import state_conditions
 from ..database.engine import Database
+from ..database.windows import Cursor, Order
+from .api_sorted import SECONDS, OutOfTime, Walk, count_up_to, first_ids
 from .paging import COUNTED
 from .search import read_time
 
@@ -27,6 +30,8 @@ _LAST_PAGE = 10**8
 STATUSES = ("active", "logged_out", "expired", "inactivity_reached", "revoked")
 _LOGGED_OUT = ("signed_out", "superseded")
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {"eq": operator.eq, "gt": operator.gt, "lt": operator.lt}
+_STEPS = {"created": 100_000, "ID": 100_000, "expires": 10_000, "userID": 10_000}
+"""Rows that one statement skips at most: fewer where the index lacks the id, so that each row is read."""
 _TIMES = ("expires", "lastAction", "created", "updated")
 FIELDS = ("ID", "userID", *_TIMES, "status")
 """The fields to sort and filter by."""
@@ -122,19 +127,91 @@ def _number(name: str, text: str, largest: int) -> int:
 
 
 def list_sessions(database: Database, table: Table, query: Query, now: int) -> SessionPage:
-    """Read a page of sessions. Three statements: the page's ids, the number of matches, and the page's rows."""
-    columns = _columns(table, now)
-    matches = _condition(table, query, now)
-    by = [columns[query.sort], table.c.id] if query.sort != "ID" else [table.c.id]
-    order = [column.desc() if query.descending else column.asc() for column in by]
+    """Read a page of sessions: its ids, the number of matches, and its rows.
+
+    Three statements where an index has the order and the filters. Else the first two walk the table in windows.
+    """
+    columns, matches = _columns(table, now), _condition(table, query, now)
     offset = (query.page - 1) * query.page_size
-    # the ids alone, which an index may hold: the skipped rows then need not be read
-    stmt = select(table.c.id).where(matches).order_by(*order).limit(query.page_size + 1).offset(offset)
-    ids = database.run(lambda connection: list(connection.execute(stmt).scalars()))
-    count = _count(database, table, query, matches)
+    if _is_indexed(query):
+        ids = _page(database, table, query, columns[query.sort], matches, offset)
+        count = _count(database, table, matches)
+    else:
+        ids, count = _walked(database, table, query, columns, matches, offset)
     seen = offset + len(ids)  # one more than shown, where there is one
-    total = count if count <= COUNTED or not ids else max(count, seen)
+    total = max(count, seen) if ids else count
     return SessionPage(_rows(database, table, columns["status"], ids[: query.page_size]), total)
+
+
+def _is_indexed(query: Query) -> bool:
+    """Whether few sessions match, or an index has the order and all filters."""
+    if any((field, comparison) in (("ID", "eq"), ("userID", "eq")) for field, comparison, _ in query.filters):
+        return True
+    return query.sort in _STEPS and all(field == query.sort for field, _, _ in query.filters)
+
+
+def _page(
+    database: Database,
+    table: Table,
+    query: Query,
+    column: ColumnElement[Any],
+    matches: ColumnElement[bool],
+    offset: int,
+) -> list[str]:
+    by = (column, table.c.id) if query.sort != "ID" else (table.c.id,)
+    order, started = Order(by, query.descending), monotonic()
+    after: Cursor | None = None
+    step_size = _STEPS.get(query.sort, offset)
+    while offset > step_size:  # to a page far down in steps, each of them a short statement
+        step = select(*by).where(matches, order.after(after)).order_by(*order.by()).offset(step_size - 1).limit(1)
+        row = _one_or_none(database, step)
+        if row is None:
+            return []
+        if monotonic() - started > SECONDS:
+            raise QueryError("page", f"To reach page {query.page} takes too long; narrow the list with a filter.")
+        after, offset = tuple(row), offset - step_size
+    # the ids alone, which an index may hold: the skipped rows then need not be read
+    stmt = select(table.c.id).where(matches, order.after(after)).order_by(*order.by())
+    stmt = stmt.limit(query.page_size + 1).offset(offset)
+    return database.run(lambda connection: list(connection.execute(stmt).scalars()))
+
+
+def _walked(
+    database: Database,
+    table: Table,
+    query: Query,
+    columns: Mapping[str, ColumnElement[Any]],
+    matches: ColumnElement[bool],
+    offset: int,
+) -> tuple[list[str], int]:
+    """The ids of a page, and how many sessions match at least."""
+    walk, number = _walk(query, columns), offset + query.page_size + 1
+    if not walk.is_the_order and number > COUNTED + LARGEST_PAGE:
+        raise QueryError("page", f"Sorted by {query.sort}, only the first {COUNTED:,} sessions can be listed.")
+    try:
+        ids = first_ids(database, walk, columns[query.sort], table.c.id, matches, number)
+    except OutOfTime:
+        text = "There are too many sessions for this list; narrow it, for example with created:gt or userID:eq."
+        raise QueryError("filter[]" if query.filters else "sort", text) from None
+    found_all = len(ids) < number
+    count = len(ids) if found_all else count_up_to(database, walk, table.c.id, matches, COUNTED)
+    return ids[offset:], count
+
+
+def _walk(query: Query, columns: Mapping[str, ColumnElement[Any]]) -> Walk:
+    """The index that leaves most out: a filter's own, else the one that bounds the order."""
+    filtered = [field for field in ("created", "expires") if any(field == used for used, _, _ in query.filters)]
+    # whoever was last seen was there before the end of the session, and after its start
+    by_bound = "expires" if query.sort == "lastAction" and query.descending else "created"
+    along = query.sort if query.sort in _STEPS else filtered[0] if filtered else by_bound
+    within = [
+        _OPERATORS[comparison](columns[field], value) for field, comparison, value in query.filters if field == along
+    ]
+    is_bounded = query.sort == along or (
+        along == by_bound and (query.sort == "lastAction" or (query.sort == "updated" and not query.descending))
+    )
+    order = Order((columns[along],), query.descending, and_(true(), *within))
+    return Walk(order, is_bounded, query.sort == along)
 
 
 def _condition(table: Table, query: Query, now: int) -> ColumnElement[bool]:
@@ -146,12 +223,13 @@ def _condition(table: Table, query: Query, now: int) -> ColumnElement[bool]:
     return and_(true(), *conditions)
 
 
-def _count(database: Database, table: Table, query: Query, matches: ColumnElement[bool]) -> int:
-    ids = select(table.c.id).where(matches)
-    if ("status", "eq", "active") in query.filters:
-        ids = ids.order_by(table.c.created_at.desc())  # live sessions are among the newest: found without a long walk
-    stmt = select(func.count()).select_from(ids.limit(COUNTED + 1).subquery())
-    return database.run(lambda connection: connection.execute(stmt).scalar_one())
+def _count(database: Database, table: Table, matches: ColumnElement[bool]) -> int:
+    ids = select(table.c.id).where(matches).limit(COUNTED + 1).subquery()
+    return database.run(lambda connection: connection.execute(select(func.count()).select_from(ids)).scalar_one())
+
+
+def _one_or_none(database: Database, stmt: Any) -> Any:
+    return database.run(lambda connection: connection.execute(stmt).one_or_none())
 
 
 def _rows(database: Database, table: Table, status: ColumnElement[str], ids: list[str]) -> list[SessionRow]:

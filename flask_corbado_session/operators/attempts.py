@@ -6,9 +6,9 @@ import math
 from collections import OrderedDict, deque
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
-from threading import Lock
 
 from ..model.clock import Clock
+from ..model.process import ProcessLock
 
 LIMIT = 10
 """Failures of one network within :data:`WINDOW` after which its requests are answered 429, right secret or not."""
@@ -22,7 +22,7 @@ class FailedAttempts:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._failed: OrderedDict[str, deque[datetime]] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ProcessLock()
 
     def retry_after(self, address: str | None) -> int:
         """Seconds until this address may try again; 0 if it may now."""

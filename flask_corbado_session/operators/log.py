@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic, sleep
 from typing import Any, Literal
 
-from sqlalchemy import Column, Row, func, insert, select, update
+from sqlalchemy import Column, Row, Update, func, insert, select, update
 
 from ..database.engine import Database
+from ..database.windows import Cursor, Order
 from ..model.clock import Clock, from_ms, to_ms
-from ..model.errors import SessionNotFound
+from ..model.errors import ConstraintViolated, SessionNotFound
 from ..sessions.revocation import Revocation
 from ..tokens.ids import new_id
-from .paging import Cursor, Order, Page
+from .paging import Page
 from .queries import OperatorStore
 
 Action = Literal["revoke_session", "revoke_device", "revoke_user", "revoke_before"]
@@ -115,7 +117,8 @@ class OperatorLog:
     def _do(self, operator: Operator, action: Action, target: str, work: Callable[[], list[str]]) -> RevokeResult:
         action_id = self._begin(operator, action, target, None)
         ended = work()
-        self._add_to_count(action_id, len(ended))
+        stmt = self._of(action_id).values(sessions=len(ended))
+        self._database.run(lambda connection: connection.execute(stmt), writes=True)
         return RevokeResult(action_id, ended)
 
     # ---- recording
@@ -130,13 +133,25 @@ class OperatorLog:
             "target": target,
             "sessions": sessions,
         }
-        self._database.run(lambda connection: connection.execute(insert(self._actions), row))
+        with suppress(ConstraintViolated):  # ids are random: it was recorded, and the answer to that lost
+            self._database.run(lambda connection: connection.execute(insert(self._actions), row), writes=True)
         return str(row["id"])
 
     def _add_to_count(self, action_id: str, more: int) -> None:
         c = self._actions.c
-        stmt = update(self._actions).where(c.id == action_id).values(sessions=func.coalesce(c.sessions, 0) + more)
-        self._database.run(lambda connection: connection.execute(stmt))
+        before = self._database.run(
+            lambda connection: connection.execute(select(c.sessions).where(c.id == action_id)).scalar()
+        )
+        add = self._of(action_id).values(sessions=func.coalesce(c.sessions, 0) + more)
+        # again only if the first time was not: its answer may have been lost
+        self._database.run(
+            lambda connection: connection.execute(add),
+            lambda connection: connection.execute(add.where(func.coalesce(c.sessions, 0) == (before or 0))),
+            writes=True,
+        )
+
+    def _of(self, action_id: str) -> Update:
+        return update(self._actions).where(self._actions.c.id == action_id)
 
     def actions(self, after: Cursor | None) -> Page:
         """The recorded actions, the latest first."""

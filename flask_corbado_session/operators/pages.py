@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Literal, cast
 
 from flask import abort, current_app, request
@@ -15,17 +14,18 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Row
 
 from ..database import conditions
+from ..database.windows import Cursor
 from ..model.errors import StoreUnavailable
 from ..model.records import SessionState
 from ..tokens.ids import is_id
+from ..web.client import is_navigation
 from ..web.current import current_user
 from ..web.guards import login_required
-from ..web.problems import BadRequestProblem, SessionNotFoundProblem, is_navigation
+from ..web.problems import BadRequestProblem, SessionNotFoundProblem
 from ..web.state import app_state
 from . import revoke as revocation
 from .chart import draw
-from .daily import DailyNumbers
-from .paging import Cursor
+from .daily import DailyNumbers, DayNumbers
 from .panel import (
     BLUEPRINT,
     NOT_FOUND,
@@ -105,13 +105,13 @@ def overview() -> str:
         ("Active sessions", "Sessions that were live at some point of the day.", of_app.active, of_app.counts.active),
         ("Sign-ins", "Sessions that started on the day.", of_app.sign_ins, of_app.counts.sign_ins),
     ]
+    latest = run_or_http_error(lambda: of_app.log.actions(None)).rows[:5]  # first: the page is this and the charts
     drawn = [(title, text, _daily(numbers, read)) for title, text, numbers, read in charts]
-    latest = run_or_http_error(lambda: of_app.log.actions(None)).rows[:5]
     return render("overview.html", about_actions(latest), charts=drawn, draw=draw, actions=latest)
 
 
-def _daily(numbers: DailyNumbers, read: Callable[[int, int], Mapping[int, int]]) -> dict[date, int] | None:
-    """None if there are too many rows to count in time: the page then has no chart."""
+def _daily(numbers: DailyNumbers, read: Callable[[int, int], Mapping[int, int]]) -> DayNumbers | None:
+    """None if the database does not answer in time: the page then has no chart."""
     kept = app_state().settings.retention.days
     try:
         return numbers.last(max(1, min(CHART_DAYS, kept)), now_ms(), read)

@@ -7,60 +7,21 @@ window by window along an index, stops at its time limit, and says how far it go
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from time import monotonic
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, true
+from sqlalchemy import Row, Select, func, select
 
 from ..database.engine import Database
+from ..database.windows import SIZES, Cursor, Order, Window, windows
 
 PAGE = 50
 BUDGET = 0.4
 """Seconds after which a search stops and says how far it got. Each of its statements takes a fraction of that."""
 COUNTED = 10_000
 """Rows are counted up to this number; beyond it, "more than" is enough."""
-_WINDOW = range(1_000, 20_001)
-"""How many rows one statement of a search reads: few at first, then as many as take :data:`_AIM`."""
-_AIM = 0.05
-"""Seconds that such a statement should take."""
-
-Cursor = tuple[str | int, ...]
-"""The values of the order's columns in the last row of a page. It may end early, see :meth:`Order.after`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order of a table's rows. The first column has an index, the last one is unique."""
-
-    columns: tuple[ColumnElement[Any], ...]
-    descending: bool = False
-    within: ColumnElement[bool] = field(default_factory=true)
-    """A condition that the index itself answers."""
-
-    def by(self) -> list[ColumnElement[Any]]:
-        """The expressions for ``order_by``."""
-        return [column.desc() if self.descending else column.asc() for column in self.columns]
-
-    def after(self, cursor: Cursor | None) -> ColumnElement[bool]:
-        """The rows after a cursor; all rows for None. A cursor that ends early skips all rows that begin with it.
-
-        Row values, ``(a, b) < (x, y)``, would say the same, but not every database uses an index for them.
-        """
-        if cursor is None:
-            return self.within
-        same = [column == value for column, value in zip(self.columns, cursor, strict=False)]
-        later = [self._is_after(column, value) for column, value in zip(self.columns, cursor, strict=False)]
-        either = or_(*(and_(*same[:n], later[n]) for n in range(len(cursor))))
-        first = self.columns[0]
-        return and_(self.within, first <= cursor[0] if self.descending else first >= cursor[0], either)
-
-    def up_to(self, value: str | int) -> ColumnElement[bool]:
-        """The rows up to a value of the first column, those with that value included."""
-        return self.columns[0] >= value if self.descending else self.columns[0] <= value
-
-    def _is_after(self, column: ColumnElement[Any], value: str | int) -> ColumnElement[bool]:
-        return column < value if self.descending else column > value
+_WINDOW = SIZES
+"""How many rows one statement of a search reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,25 +82,8 @@ class Paginator:
                 return page
         return Page(rows) if end is None else Page(rows, (end,), end)
 
-    def _windows(self, order: Order, after: Cursor | None) -> Iterator[tuple[ColumnElement[bool], str | int | None]]:
-        """The conditions of consecutive windows, each with the first column's value that the window reaches (None at
-        the end of the table). They stop at the time limit."""
-        size, started = _WINDOW.start, monotonic()
-        while True:
-            begun = monotonic()
-            end = self._window_end(order, after, size)
-            yield order.after(after) if end is None else order.after(after) & order.up_to(end), end
-            now = monotonic()
-            if end is None or now - started > BUDGET:
-                return
-            after = (end,)
-            size = min(max(int(size * min(_AIM / (now - begun), 4)), _WINDOW.start), _WINDOW.stop - 1)
-
-    def _window_end(self, order: Order, after: Cursor | None, size: int) -> str | int | None:
-        """The first column's value ``size`` rows on, read from the index alone; None near the end of the table."""
-        (first, *_), (by, *_) = order.columns, order.by()
-        value = self._one(select(first).where(order.after(after)).order_by(by).offset(size - 1).limit(1))
-        return cast("str | int | None", value)
+    def _windows(self, order: Order, after: Cursor | None) -> Iterator[Window]:
+        return windows(self._database, order, after, seconds=BUDGET, sizes=_WINDOW)
 
     def _all(self, stmt: Select[Any]) -> list[Row[Any]]:
         return self._database.run(lambda connection: list(connection.execute(stmt).all()))

@@ -8,20 +8,22 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from flask import Blueprint, current_app, render_template, request
+from flask import current_app, render_template, request
 from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import Row
 
+from ..database.windows import Cursor
 from ..keys.key import in_signing_order
 from ..model.clock import from_ms, to_ms
 from ..tokens.ids import is_id
+from ..web.any_host import AnyHostBlueprint
 from ..web.current import current_session
 from ..web.problems import BadRequestProblem
 from ..web.request import found_or_503
 from ..web.state import app_state
 from .daily import DailyCounts, DailyNumbers
 from .log import Operator, OperatorLog
-from .paging import COUNTED, Count, Cursor
+from .paging import COUNTED, Count
 from .queries import OperatorStore
 from .search import term
 
@@ -31,7 +33,7 @@ DisplayNames = Callable[[Collection[str]], Mapping[str, str]]
 T = TypeVar("T")
 
 
-class OperatorBlueprint(Blueprint):
+class OperatorBlueprint(AnyHostBlueprint):
     """A blueprint whose pages call users by ``display_names(user_ids)``, if there is such a function."""
 
     display_names: DisplayNames | None = None

@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 
 from ..database.conditions import is_live, state_conditions
 from ..database.engine import Database
+from ..database.windows import Cursor, Order
 from ..model.records import SessionState
-from .paging import Count, Cursor, Order, Page, Paginator
+from .paging import Count, Page, Paginator
 from .search import Filter
 
 _DEVICE_COLUMNS = {"browser": "browser", "system": "system", "type": "device_type"}

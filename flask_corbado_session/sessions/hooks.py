@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..model.records import Notice
+from ..model.users import is_active
 
 log = logging.getLogger("flask_corbado_session")
 T = TypeVar("T")
@@ -16,6 +17,10 @@ UserLoader = Callable[[str], Any]
 ClaimsLoader = Callable[[str], "Mapping[str, Any] | Awaitable[Mapping[str, Any] | None] | None"]
 Notifier = Callable[[Notice], object]
 IpLocator = Callable[[str], str | None]
+
+
+class UserLoaderFailed(Exception):
+    """The app's ``user_loader`` raised (the cause). Nobody is signed out by that. Caught inside the package."""
 
 
 @dataclass(slots=True)
@@ -29,12 +34,23 @@ class Hooks:
     user_loader: UserLoader | None = None
     claims_loader: ClaimsLoader | None = None
     unauthorized_handler: Callable[[], Any] | None = None
+    anonymous_user: Callable[[], Any] | None = None
     notifier: Notifier | None = None
     ip_locator: IpLocator | None = None
 
     def user_exists(self, user_id: str) -> bool:
-        """Whether the app still knows this user; asked at each refresh, after the row's own commit."""
-        return self.user_loader is None or self.call(self.user_loader, user_id) is not None
+        """Whether the app still knows this user, and they are active; asked at each refresh, after the row's own
+        commit. Raises :class:`UserLoaderFailed`."""
+        if self.user_loader is None:
+            return True
+        try:
+            return is_active(self.load_user(user_id))
+        except Exception as error:
+            raise UserLoaderFailed from error
+
+    def load_user(self, user_id: str) -> Any:
+        """What the app's ``user_loader`` returns."""
+        return None if self.user_loader is None else self.call(self.user_loader, user_id)
 
     def claims(self, user_id: str) -> Mapping[str, Any]:
         """The app's claims of this user; asked before a sign-in writes anything, and at each refresh."""

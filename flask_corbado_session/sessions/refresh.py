@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from ..database.rotation import Accepted, Gone, Rotation
 from ..model import signals
 from ..model.clock import Clock
 from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed
-from ..model.records import Context, Notice
+from ..model.records import Context, Notice, ShortSession
 from ..model.settings import Settings
 from ..tokens.long import LongToken, LongTokenSigner
-from ..tokens.short import check_claims
+from ..tokens.short import ClaimsTooLarge, check_claims
 from ..verification.ended import EndedSessionCache
 from ..verification.short_sessions import ShortSessionAuthenticator
 from .ending import Ending
@@ -20,11 +22,17 @@ from .hooks import Hooks
 from .minting import Minter
 from .presented import PresentedTokens, authentic_tokens
 
+log = logging.getLogger("flask_corbado_session")
+
 _ONE_SECOND = timedelta(seconds=1)
 
 
 class Refresh:
-    """Resolves tokens on one app's settings, keys and database. Raises :class:`StoreUnavailable` alone."""
+    """Resolves tokens on one app's settings, keys and database.
+
+    Raises :class:`StoreUnavailable`, and :class:`UserLoaderFailed` where the app's ``user_loader`` raised. Both leave
+    the browser a token that is good for the next request.
+    """
 
     def __init__(
         self,
@@ -49,6 +57,7 @@ class Refresh:
         self._ending = ending
         self._hooks = hooks
         self._sender = sender
+        self._reported = ""
 
     def resolve(self, presented: PresentedTokens) -> Outcome:
         """The outcome of a request: its short session if that is valid, else what its long one gives."""
@@ -79,7 +88,7 @@ class Refresh:
         return None
 
     def _present(self, token: LongToken, context: Context) -> Refreshed | Ended:
-        reason = self._ended_cache.reason(token.session_id)
+        reason = self._ended_cache.reason(token.session_id, token.secret_hash)
         if reason is not None:
             return Ended(token.session_id, reason)
         at = self._clock.now()
@@ -88,7 +97,7 @@ class Refresh:
             case Accepted():
                 return self._accept(token, verdict, context, at)
             case Gone():
-                return self._record_gone(token.session_id, verdict, context)
+                return self._record_gone(token, verdict, context)
             case _:  # pragma: no cover
                 assert_never(verdict)
 
@@ -97,15 +106,7 @@ class Refresh:
         if not self._hooks.user_exists(user_id):
             self._ending.end_disabled(token.session_id, user_id)
             return Ended(token.session_id, "user_disabled")
-        short, short_token = self._minter.mint(
-            user_id,
-            token.session_id,
-            _minted_at(at, accepted.short_not_before),
-            long_expires_at=accepted.expires_at,
-            auth_time=accepted.auth_time,
-            amr=accepted.amr,
-            claims={**accepted.claims, **check_claims(self._hooks.claims(user_id))},
-        )
+        short, short_token = self.mint(token.session_id, accepted, at)
         signals.session_refreshed.send(
             self._sender,
             user_id=user_id,
@@ -124,8 +125,44 @@ class Refresh:
             kind=accepted.kind,
         )
 
-    def _record_gone(self, session_id: str, gone: Gone, context: Context) -> Ended:
-        self._ended_cache.remember([session_id], gone.reason)
+    def mint(self, session_id: str, accepted: Accepted, at: datetime) -> tuple[ShortSession, str]:
+        """The new short session: with the claims of now, or those of the sign-in where the former can't be had."""
+        mint = partial(
+            self._minter.mint,
+            accepted.user_id,
+            session_id,
+            _minted_at(at, accepted.short_not_before),
+            long_expires_at=accepted.expires_at,
+            auth_time=accepted.auth_time,
+            amr=accepted.amr,
+        )
+        try:
+            loaded = check_claims(self._hooks.claims(accepted.user_id))
+        except Exception as error:  # the app's own; it must not sign anyone out, nor break pages that need no claim
+            self._report_claims(session_id, error)
+            return mint(claims=accepted.claims)
+        try:
+            minted = mint(claims={**accepted.claims, **loaded})
+        except ClaimsTooLarge as error:
+            self._report_claims(session_id, error)
+            return mint(claims=accepted.claims)
+        self._reported = ""
+        return minted
+
+    def _report_claims(self, session_id: str, error: Exception) -> None:
+        """Tell the developer, once for each thing that is wrong."""
+        text = f"{type(error).__name__}: {error}"
+        if text != self._reported:
+            self._reported = text
+            log.error(
+                "the claims of session %s could not be loaded anew; it goes on with those of its sign-in",
+                session_id,
+                exc_info=error,
+            )
+
+    def _record_gone(self, token: LongToken, gone: Gone, context: Context) -> Ended:
+        session_id = token.session_id
+        self._ended_cache.remember([session_id], gone.reason, token.secret_hash)
         if gone.found_now:
             user_id = gone.user_id or ""
             self._ending.add_to_ended_set([session_id])

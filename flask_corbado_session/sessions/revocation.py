@@ -11,6 +11,7 @@ from typing import Any
 
 from ..database.cleanup import Cleanup
 from ..database.devices import DeviceStore
+from ..database.old_logins import OldLoginStore
 from ..database.sessions import SessionStore
 from ..model import signals
 from ..model.clock import Clock
@@ -44,6 +45,8 @@ class Revocation:
         self._cleanup = cleanup
         self._ended = ended
         self._sender = sender
+        self.old_logins: OldLoginStore | None = None
+        """In an app that moves old logins: those of a user who is revoked are refused."""
 
     # ---- lists
 
@@ -98,7 +101,10 @@ class Revocation:
 
     def revoke_user(self, user_id: str, reason: EndReason, except_session_id: str | None = None) -> list[str]:
         """End every session of a user, but for one; the ids of what was ended."""
-        ended = self._sessions.end_user(user_id, reason, self._clock.now(), except_session_id=except_session_id)
+        now = self._clock.now()
+        if self.old_logins is not None:  # before the sessions end, so that none is moved in between
+            self.old_logins.refuse(user_id, now)
+        ended = self._sessions.end_user(user_id, reason, now, except_session_id=except_session_id)
         return self._record(ended, user_id, reason, lambda: True)
 
     def revoke_sessions(self, session_ids: list[str], reason: EndReason) -> list[str]:
@@ -128,10 +134,7 @@ class Revocation:
 
     def delete_old(self) -> Iterator[int]:
         """Delete what ended, or ran out, longer than the retention ago, batch by batch; yields how many rows each."""
-        before = self._clock.now() - self._settings.retention
-        for delete_batch in (self._cleanup.delete_old_sessions, self._cleanup.delete_old_devices):
-            while deleted := delete_batch(before):
-                yield deleted
+        yield from self._cleanup.delete_old(self._clock.now() - self._settings.retention)
 
 
 def _check_id(value: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..database.devices import DeviceStore
-from ..database.rows import NewSession
+from ..database.rows import CarriedOver, NewSession
 from ..database.sessions import SessionStore
 from ..model import signals
 from ..model.clock import Clock
@@ -27,6 +27,9 @@ from .presented import PresentedTokens
 from .user_agent import describe
 
 log = logging.getLogger("flask_corbado_session")
+
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+"""The ``auth_time`` of a sign-in at which nobody proved who they are: whatever asks for a recent one asks again."""
 
 
 class _DeviceSignedInOn(NamedTuple):
@@ -75,21 +78,27 @@ class SignIn:
         claims: Mapping[str, Any],
         amr: Iterable[str],
         superseding: str | None = None,
+        lifetime: timedelta | None = None,
+        fresh: bool = True,
+        notify: bool = True,
     ) -> Started:
         """A new long session under a new id; what was presented is ended as ``superseded``.
 
+        ``lifetime`` makes it shorter than ``LONG_LIFETIME``; ``fresh=False`` says that nobody proved anything just now,
+        and ``notify=False`` that nobody is to be told of a new device.
         Raises ValueError for claims or an amr that do not fit in a token, and what the claims loader raises, before
         anything is written.
         """
         checked_claims, methods = check_claims(claims), check_amr(amr)
         at, session_id = self._clock.now(), new_id()
-        expires_at = at + self._settings.long_lifetime
+        expires_at = at + min(lifetime or self._settings.long_lifetime, self._settings.long_lifetime)
+        auth_time = at if fresh else LONG_AGO
         short, short_token = self._minter.mint(
             user_id,
             session_id,
             at,
             long_expires_at=expires_at,
-            auth_time=at,
+            auth_time=auth_time,
             amr=methods,
             claims={**checked_claims, **check_claims(self._hooks.claims(user_id))},
         )
@@ -107,17 +116,18 @@ class SignIn:
             amr=methods,
             context=context,
             created_at=at,
-            idle_expires_at=at + self._settings.idle_lifetime,
+            auth_time=auth_time,
+            idle_expires_at=min(at + self._settings.idle_lifetime, expires_at),
             expires_at=expires_at,
         )
         superseded = self._sessions.add(new, self._ending.presented_session_ids(presented, superseding))
         self._ending.record(superseded, None, "superseded")
         self._enforce_session_limit(user_id, at)
-        self._send_started(new, device)
+        self._send_started(new, device, notify=notify)
         return Started(short, short_token, self._long_tokens.dump(token), device.token, persistent, expires_at)
 
-    def carried_over(self, session_id: str) -> tuple[bool, dict[str, Any]] | None:
-        """What a step-up carries over to the new session: whether it is persistent, and the claims of its sign-in."""
+    def carried_over(self, session_id: str) -> CarriedOver | None:
+        """What a step-up carries over to the new session: whether it is persistent, its claims, how long it lasts."""
         return self._sessions.carried_over(session_id)
 
     def _device(self, user_id: str, values: Iterable[str], user_agent: str | None, at: datetime) -> _DeviceSignedInOn:
@@ -126,7 +136,7 @@ class SignIn:
         known = next(((value, cookie_hash) for value, cookie_hash in loaded if cookie_hash is not None), None)
         token, cookie_hash = known or self._device_tokens.new()
         device_id, description = self._devices.find_or_add(
-            user_id, cookie_hash, user_agent, lambda: describe(user_agent), at
+            user_id, cookie_hash, user_agent, lambda: describe(user_agent), at, unused_is_new=True
         )
         return _DeviceSignedInOn(device_id, token, cookie_hash, description)
 
@@ -138,7 +148,7 @@ class SignIn:
             return
         self._ending.record(surplus, user_id, "limit")
 
-    def _send_started(self, new: NewSession, device: _DeviceSignedInOn) -> None:
+    def _send_started(self, new: NewSession, device: _DeviceSignedInOn, *, notify: bool) -> None:
         user_id, session_id, context = new.user_id, new.session_id, new.context
         facts: dict[str, Any] = {
             "user_id": user_id,
@@ -149,6 +159,7 @@ class SignIn:
         signals.session_started.send(self._sender, **facts)
         if device.description is not None:
             signals.device_added.send(self._sender, **facts)
+        if device.description is not None and notify:
             label = device.description.label
             notice = Notice("new_device", user_id, session_id, context, device_id=device.id, device_label=label)
             self._hooks.notify(notice, self._disown_links.create(device.id, device.cookie_hash))

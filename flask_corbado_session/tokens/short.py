@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import threading
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -22,6 +21,7 @@ from jwt.exceptions import DecodeError, InvalidSignatureError, PyJWTError
 
 from ..keys.key import ALGORITHM_OF_ALG, KEY_TYPES, Key, KeyRing
 from ..model.errors import InvalidShortSession
+from ..model.process import ProcessLock
 from ..model.records import ShortSession
 from .claims import RESERVED, ClaimPolicy, expired, shown
 
@@ -62,6 +62,10 @@ _jws.register_algorithm("Ed25519", OKPAlgorithm())  # PyJWT knows it as EdDSA on
 # ---- making
 
 
+class ClaimsTooLarge(ValueError):
+    """The token would be longer than a browser keeps."""
+
+
 def mint(short: ShortSession, key: Key, audience: str | None, cookie: str) -> str:
     """The signed token of ``short``; ValueError names the largest claim if a browser would drop the cookie."""
     payload: dict[str, Any] = {
@@ -81,7 +85,7 @@ def mint(short: ShortSession, key: Key, audience: str | None, cookie: str) -> st
     token = jwt.encode(payload, key.private, algorithm=key.algorithm, headers={"kid": key.kid, "typ": "JWT"})
     if len(token) + len(cookie) > COOKIE_LIMIT:
         largest = max(short.claims, key=lambda name: len(json.dumps(short.claims[name])), default="amr")
-        raise ValueError(
+        raise ClaimsTooLarge(
             f"the short session would be {len(token) + len(cookie)} bytes and browsers drop a cookie over 4096: "
             f"its largest claim is {largest!r}; keep the claims below {COOKIE_LIMIT} bytes together"
         )
@@ -122,7 +126,7 @@ class ShortTokenVerifier:
         self._own = own
         self._seen: dict[bytes, ShortSession] = {}
         self._seen_version: object = None
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     def verify(self, token: str, now: datetime) -> ShortSession:
         """The short session, or :class:`InvalidShortSession`. A known token is checked for expiry each time too."""

@@ -5,9 +5,7 @@ The ended set is how a revoked session stops everywhere within a second, for one
 
 from __future__ import annotations
 
-import heapq
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -15,6 +13,7 @@ from itertools import chain
 
 from ..model.clock import Clock, lifetime_ms, to_ms
 from ..model.errors import StoreUnavailable
+from ..model.process import ProcessLock
 from ..model.records import Changes, GoneReason
 from .single_flight import SingleFlight
 
@@ -29,6 +28,15 @@ FEED_AGE = timedelta(milliseconds=200)
 OVERLAP = 60_000
 """Milliseconds by which each query looks back beyond the last one, for clocks that differ and commits that come late.
 """
+
+MANY = 2_000
+"""Ends within :data:`OVERLAP` from which on not every query looks back that far: each would read them all again."""
+
+SHORT_OVERLAP = 5_000
+"""Milliseconds by which the other queries look back then: more than a statement that ends a session can take."""
+
+LOOK_BACK_EVERY = 10_000
+"""Milliseconds after which one looks back all the way even then."""
 
 CACHE_TTL = timedelta(seconds=60)
 """How long an ended session is remembered."""
@@ -60,11 +68,14 @@ class EndedSet:
         self._not_before: dict[str, int] = {}
         self._known_until = 0
         self._forgotten_until = 0
+        self._looked_back_at = 0
+        self._are_many = False
+        """Whether the last query that looked back all the way found very many ends."""
         self._is_slow = False
         """Whether a caller has waited in vain since the last refresh that succeeded."""
         self._error: Exception | None = None
         self._refreshed_at = clock.now() - 2 * interval
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._flight = SingleFlight(self._refresh)
 
     def holds(self, session_id: str, now: datetime) -> bool:
@@ -97,7 +108,7 @@ class EndedSet:
         reaches = self._known_until
         if len(ended) + len(not_before) > limit:
             # not ``at`` where that is later: a service that once got a time of a wrong clock would miss every end
-            reaches = heapq.nsmallest(limit, chain(ended, not_before))[-1][0]
+            reaches = sorted(time for time, _ in chain(ended, not_before))[limit - 1]
             ended = [change for change in ended if change[0] <= reaches]
             not_before = [change for change in not_before if change[0] <= reaches]
         return (
@@ -132,7 +143,9 @@ class EndedSet:
         oldest = now - self._keep
         try:
             # while a clock was ahead, ids were dropped too early: once it is set back they are fetched again
-            since = oldest if now < self._known_until else max(oldest, self._known_until - OVERLAP)
+            is_short = self._are_many and 0 <= now - self._looked_back_at < LOOK_BACK_EVERY
+            overlap = SHORT_OVERLAP if is_short else OVERLAP
+            since = oldest if now < self._known_until else max(oldest, self._known_until - overlap)
             changes = self._fetch(since)
         except StoreUnavailable as error:
             log.warning("the sessions that ended could not be fetched, the last known set serves: %s", error)
@@ -145,6 +158,8 @@ class EndedSet:
             self._not_before.update(changes.not_before)
             self._forget(oldest)
             self._known_until = now
+            if since <= now - OVERLAP:
+                self._looked_back_at, self._are_many = now, len(changes.ended) > MANY
             self._is_slow = False
         # from now on, and not from when it was asked: a slow query must not be asked again as soon as it is answered
         self._refreshed_at = self._clock.now()
@@ -162,26 +177,34 @@ class EndedSet:
 class EndedSessionCache:
     """Ended sessions that presented a token lately, so that an ended cookie does not cost a statement each request.
 
-    Bounded, and of this process: the rows have it all.
+    Known by id and by the secret of the token that was presented: whoever has ``SECRET_KEY`` and somebody's id, but not
+    their secret, is ``missing``, and their session must not be. What this process ended itself is known by the id
+    alone. Bounded, and of this process: the rows have it all.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._reasons: dict[str, tuple[GoneReason, datetime]] = {}  # in the order in which they are forgotten
-        self._lock = threading.Lock()
+        # in the order in which they are forgotten
+        self._reasons: dict[tuple[str, bytes | None], tuple[GoneReason, datetime]] = {}
+        self._lock = ProcessLock()
 
-    def reason(self, session_id: str) -> GoneReason | None:
-        """Why this session is gone, if that was recorded within the last minute."""
-        reason, until = self._reasons.get(session_id, (None, None))
-        return reason if until is not None and self._clock.now() < until else None
+    def reason(self, session_id: str, secret_hash: bytes | None = None) -> GoneReason | None:
+        """Why this session is gone for who presents this secret, if that was recorded within the last minute."""
+        for key in ((session_id, secret_hash), (session_id, None)):
+            reason, until = self._reasons.get(key, (None, None))
+            if until is not None and self._clock.now() < until:
+                return reason
+        return None
 
-    def remember(self, session_ids: Iterable[str], reason: GoneReason) -> None:
-        """Record that these sessions have ended. Of more than 4,096 the oldest are forgotten."""
+    def remember(self, session_ids: Iterable[str], reason: GoneReason, secret_hash: bytes | None = None) -> None:
+        """Record that these sessions have ended, for any secret or for this one. Of more than 4,096 the oldest are
+        forgotten."""
         until = self._clock.now() + CACHE_TTL
         with self._lock:
             for session_id in deque(session_ids, maxlen=_CACHE_SIZE):
-                self._reasons.pop(session_id, None)
-                self._reasons[session_id] = reason, until
+                key = session_id, secret_hash
+                self._reasons.pop(key, None)
+                self._reasons[key] = reason, until
                 if len(self._reasons) > _CACHE_SIZE:
                     del self._reasons[next(iter(self._reasons))]
 

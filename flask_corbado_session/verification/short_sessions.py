@@ -36,6 +36,17 @@ class ShortSessionAuthenticator:
             raise InvalidShortSession("expired", "it was made before its user's claims changed; refresh it")
         return short
 
+    def holds_still(self, short: ShortSession) -> bool | None:
+        """Whether a short session that was verified before holds now: False once it was ended, None once it needs to
+        be renewed."""
+        now, ended, session_id = self._clock.now(), self.ended, short.session_id
+        if ended is not None and session_id is not None:
+            if ended.holds(session_id, now):
+                return False
+            if ended.is_stale(session_id, short.issued_at):
+                return None
+        return True if now < short.expires_at else None
+
     def first_valid(self, tokens: Iterable[str]) -> ShortSession | None:
         """The short session of the first valid token."""
         for token in tokens:

@@ -1,21 +1,24 @@
 """What a signed-in person does with their sessions and devices, and what an app does with anyone's.
 
-The methods of ``CorbadoSession`` and the routes both call these. Failures come as HTTP answers: 404, 503, 403.
+The methods of ``CorbadoSession`` and the routes both call these. In a request failures come as HTTP answers: 401, 403,
+404, 503; outside one as plain exceptions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import has_request_context, request
+from flask import has_request_context
 
+from ..model.errors import SessionNotFound
 from ..model.outcome import Refreshed, SignedOut
 from ..model.records import Device, EndReason, LongSession
-from ..model.users import UserId
+from ..model.users import UserId, user_id_of
 from ..sessions.revocation import Revocation
-from .guards import logout_user
-from .origin import safe_next
-from .problems import SessionNotFoundProblem, Unauthenticated
+from .challenge import unauthenticated_problem
+from .guards import logout_user, writable_request_state
+from .next_url import next_of_request
+from .problems import Unauthenticated
 from .request import bearer_token, check_origin, current_short, found_or_503, presented_tokens, refresh
 from .state import app_state, current_request_state
 
@@ -73,12 +76,13 @@ def revoke_others() -> None:
 def revoke_user(user_id: UserId, reason: EndReason = "operator", *, except_session_id: str | None = None) -> None:
     """End every session of a user, but for one."""
     _acts_on(ANY_USER)
-    _revoke(lambda: _revocation().revoke_user(str(user_id), reason, except_session_id))
+    whose = user_id_of(user_id)
+    _revoke(lambda: _revocation().revoke_user(whose, reason, except_session_id))
 
 
 def refresh_claims() -> None:
     """Give this browser a short session with the claims of now, in this answer."""
-    request_state = current_request_state()
+    request_state = writable_request_state("refresh_claims()")
     if current_short() is None or bearer_token() is not None:
         raise Unauthenticated("There is no session in this browser whose claims could be refreshed.")
     check_origin(request_state.app_state)
@@ -89,13 +93,13 @@ def refresh_claims() -> None:
 
 def expire_short(user_id: UserId, *, except_session_id: str | None = None) -> None:
     """Have every browser of a user get a new short session before it is served again."""
-    ending = app_state().with_database().ending
-    found_or_503(lambda: ending.invalidate_short(str(user_id), except_session_id))
+    ending, whose = app_state().with_database().ending, user_id_of(user_id)
+    found_or_503(lambda: ending.invalidate_short(whose, except_session_id))
 
 
 def next_url(default: str = "/") -> str:
     """The ``next`` this request carries if it stays on this origin, else ``default``."""
-    return safe_next(request.values.get("next"), app_state().settings.cors_origins) or default
+    return next_of_request(app_state().settings) or default
 
 
 def _revocation() -> Revocation:
@@ -104,10 +108,12 @@ def _revocation() -> Revocation:
 
 def _owner(user_id: UserId | None) -> str:
     if user_id is not None:
-        return str(user_id)
-    short = current_short() if has_request_context() else None
+        return user_id_of(user_id)
+    if not has_request_context():
+        raise SessionNotFound("nobody is signed in outside a request: name the user with user_id")
+    short = current_short()
     if short is None:
-        raise SessionNotFoundProblem("Nobody is signed in; name the user with user_id.")
+        raise unauthenticated_problem(current_request_state())
     return short.user_id
 
 
@@ -119,9 +125,10 @@ def _acts_on(user_id: UserId | AnyUser | None) -> str | None:
 
 
 def _revoke(revoke: Callable[[], list[str]]) -> None:
+    current_id = _current_id()  # before it is ended: whoever asks first afterwards finds nobody
     ended = found_or_503(revoke)
-    if ended and _current_id() in ended:  # revoking the current session is signing out
-        current_request_state().outcome = SignedOut()
+    if current_id in ended:  # revoking the current session is signing out
+        current_request_state().outcome = SignedOut(clears_cookies=bearer_token() is None)
 
 
 def _current_id() -> str | None:

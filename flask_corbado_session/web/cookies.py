@@ -18,6 +18,8 @@ from werkzeug.http import dump_cookie
 from ..model.outcome import Outcome, Refreshed, SignedOut, Started
 from ..model.settings import Settings
 from ..sessions.parts import AppState
+from .client import is_script
+from .resume import forgetting_cookies
 from .state import RequestState, open_request_state
 
 log = logging.getLogger("flask_corbado_session")
@@ -29,8 +31,8 @@ LONG_COOKIE_DEADLINE = timedelta(seconds=5)
 """A response that leaves later than this after its refresh must not write its long token over a newer one."""
 
 CLEAR_CACHE = ("Clear-Site-Data", '"cache"')
-"""For sign-out. Chromium keeps the first page after a sign-in for going back, ``no-store`` or not, and would show it
-after the sign-out. Browsers heed this header over https and on loopback."""
+"""For sign-out, unless the setting is False. Chromium keeps the first page after a sign-in for going back, ``no-store``
+or not, and would show it after the sign-out. Browsers heed this header over https and on loopback."""
 
 Headers = list[tuple[str, str]]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -40,17 +42,24 @@ _CACHING = frozenset(
 )
 
 
-def wrap(application: Application, state: AppState) -> Application:
-    """The app, with its outcome written into the headers of each answer that asked for one."""
+def wrap(application: Application, state: AppState, at_first: Callable[[], None] = lambda: None) -> Application:
+    """The app, with its outcome written into the headers of each answer that asked for one.
+
+    ``at_first`` is called before the first request: by then the app is complete.
+    """
+    pending = [at_first]
 
     def corbado_session(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        for work in tuple(pending):
+            work()  # perhaps twice, for two first requests at once
+            pending.clear()
         request_state = open_request_state(environ, state)
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
             request_state.response_started = True
             if request_state.outcome is not None:
                 headers = _private(headers) + set_cookies(request_state, environ)
-                if isinstance(request_state.outcome, SignedOut):
+                if state.settings.clear_cache and request_state.outcome == SignedOut(clears_cookies=True):
                     headers.append(CLEAR_CACHE)
             return start_response(status, headers, *exc_info)
 
@@ -77,9 +86,11 @@ def set_cookies(request_state: RequestState, environ: dict[str, Any]) -> Headers
     """The Set-Cookie headers of this request; none unless it signed in, was refreshed, or signed out."""
     state = request_state.app_state
     written = _cookies_of(request_state.outcome, state.settings, state.clock.now())
+    if request_state.drops_form:
+        written += forgetting_cookies(state.settings, environ)
     if written and state.settings.cookie_secure:
         _warn_plain_http(state, environ)
-    return [("Set-Cookie", cookie) for cookie in written]
+    return [("Set-Cookie", cookie) for cookie in [*written, *request_state.old_cookies]]
 
 
 def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> list[str]:
@@ -97,7 +108,7 @@ def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> l
                 _cookie(settings, settings.long_cookie, outcome.long_token, age),
                 _cookie(settings, settings.device_cookie, outcome.device_token, DEVICE_LIFETIME),
             ]
-        case SignedOut():
+        case SignedOut(clears_cookies=True):
             gone = timedelta(0)
             return [_cookie(settings, name, "", gone) for name in (settings.short_cookie, settings.long_cookie)]
         case _:  # a passive failure deletes nothing
@@ -128,14 +139,25 @@ def _cookie(settings: Settings, name: str, value: str, age: timedelta | None) ->
 
 
 def _warn_plain_http(state: AppState, environ: dict[str, Any]) -> None:
-    """A browser drops a Secure cookie that came over http without a word; we say it, once."""
+    """A Secure cookie that came over http is dropped without a word, by scripts on loopback too; we say it, once."""
     name = environ.get("HTTP_HOST", environ.get("SERVER_NAME", ""))
     host = name if name.endswith("]") else name.rpartition(":")[0] or name
     loopback = host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "[::1]"
-    if environ.get("wsgi.url_scheme") != "http" or loopback or "http" in state.logged_once:
+    about = _OF_SCRIPTS if loopback else _OF_BROWSERS
+    if environ.get("wsgi.url_scheme") != "http" or about in state.logged_once:
         return
-    state.logged_once.add("http")
-    log.warning(
-        "Secure cookies were set over plain http, and browsers will drop them: serve https; behind a proxy that does, "
-        "add werkzeug's ProxyFix; for development over http set CORBADO_SESSION_COOKIE_SECURE = False"
-    )
+    if loopback and not is_script(environ):
+        return
+    state.logged_once.add(about)
+    log.warning("Secure cookies were set over plain http, and %s", about)
+
+
+_OF_BROWSERS = (
+    "browsers will drop them: serve https; behind a proxy that does, add werkzeug's ProxyFix; for development over "
+    "http set CORBADO_SESSION_COOKIE_SECURE = False"
+)
+_OF_SCRIPTS = (
+    "the client is no browser: browsers send them back to this host, but python-requests, curl and most others do not, "
+    "so that it will seem signed out. For scripts over http set CORBADO_SESSION_COOKIE_SECURE = False in development, "
+    "or let them send the short session as a bearer token"
+)

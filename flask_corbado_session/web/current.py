@@ -7,7 +7,7 @@ import logging
 from datetime import datetime
 from typing import Any, cast
 
-from flask import has_request_context
+from flask import current_app, has_app_context, has_request_context
 from werkzeug.local import LocalProxy
 
 from ..model.errors import StoreUnavailable
@@ -16,8 +16,9 @@ from ..model.records import Device, ShortSession
 from ..model.users import AnonymousUser, SessionUser
 from .challenge import abort_unauthenticated
 from .hooks import load_user
+from .kept_user import NOT_LOADED, keep_user, kept_user
 from .request import current_short, unavailable
-from .state import NOT_LOADED, RequestState, current_request_state
+from .state import EXTENSION, RequestState, app_state, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
 _NOBODY = AnonymousUser()
@@ -26,21 +27,41 @@ _NOBODY = AnonymousUser()
 def _current_user() -> Any:
     short = current_short() if has_request_context() else None
     if short is None:
-        return _NOBODY
+        return _nobody()
+    user = kept_user(short.user_id)
+    if user is not NOT_LOADED:
+        return user
     request_state = current_request_state()
-    if request_state.user is not NOT_LOADED:
-        return request_state.user
     if request_state.app_state.hooks.user_loader is None:
-        request_state.user = SessionUser(short.user_id, copy.deepcopy(dict(short.claims)))
-        return request_state.user
+        user = SessionUser(short.user_id, copy.deepcopy(dict(short.claims)))
+        keep_user(short.user_id, user)
+        return user
     user = load_user(short.user_id)
     if user is None:
-        _end_disabled(request_state, short)
-        return _NOBODY
+        end_disabled(request_state, short)
+        return _nobody()
     return user
 
 
-def _end_disabled(request_state: RequestState, short: ShortSession) -> None:
+def _nobody() -> Any:
+    """Who ``current_user`` is when nobody is signed in: what the app made for that, one object a request context."""
+    if has_request_context():
+        error = current_request_state().loader_error
+        if error is not None:
+            raise error
+    hooks = app_state().hooks if has_app_context() and EXTENSION in current_app.extensions else None
+    if hooks is None or hooks.anonymous_user is None:
+        return _NOBODY
+    if not has_request_context():
+        return hooks.anonymous_user()
+    user = kept_user(None)
+    if user is NOT_LOADED:
+        user = hooks.anonymous_user()
+        keep_user(None, user)
+    return user
+
+
+def end_disabled(request_state: RequestState, short: ShortSession) -> None:
     """The app no longer knows this user: end the session. A protected view answers as if nobody had signed in."""
     request_state.outcome = Ended(short.session_id or "", "user_disabled")
     if request_state.app_state.parts is not None and short.session_id is not None:

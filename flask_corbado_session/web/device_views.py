@@ -7,14 +7,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from flask import jsonify, redirect, render_template, request, url_for
+from flask import jsonify, render_template, request, url_for
 
 from ..model.records import Device, LongSession
 from . import actions
 from .as_json import device_json, session_json
+from .client import see_other
 from .current import current_session
 from .guards import login_required
-from .problems import BadRequestProblem, SessionNotFoundProblem, is_navigation
+from .problems import BadRequestProblem, SessionNotFoundProblem
 from .request import found_or_503
 from .state import EXTENSION, app_state
 from .step_up import RECENT, step_up_response
@@ -152,13 +153,11 @@ def _require_recent_login(is_sign_out: Callable[[], bool]) -> Any:
 
 def _redirect_back() -> Any:
     """Back to the page for a form, nothing for a script."""
-    if not is_navigation():
-        return "", 204
     try:
         number = _number("page")
     except BadRequestProblem:  # what was asked for is done by now
         number = 1
-    return redirect(url_for(f"{EXTENSION}.devices", page=number if number > 1 else None), 303)
+    return see_other(url_for(f"{EXTENSION}.devices", page=number if number > 1 else None))
 
 
 def _field(name: str) -> str:

@@ -56,5 +56,19 @@ def safe_next(value: object, allowed_origins: Collection[str] = ()) -> str | Non
         origin = f"{parts.scheme}://{parts.netloc}".lower()
         if origin not in allowed_origins:
             return None
+    if _resolved(parts.path).startswith("//"):
+        return None
     rebuilt = origin + urlunsplit(("", "", parts.path, parts.query, parts.fragment))
     return rebuilt if rebuilt.startswith(origin + "/") and not rebuilt.startswith("//") else None
+
+
+def _resolved(path: str) -> str:
+    """The path without its dot segments, as browsers and proxies resolve it: "/.//host" is "//host" by then."""
+    kept: list[str] = []
+    for segment in path.split("/")[1:]:
+        dots = segment.lower().replace("%2e", ".")
+        if dots == "..":
+            del kept[-1:]
+        elif dots != ".":
+            kept.append(segment)
+    return "/" + "/".join(kept)

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import has_request_context, json, render_template, request
+from flask import current_app, has_request_context, json, render_template
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound, ServiceUnavailable, Unauthorized
 
 from ..model.errors import CorbadoSessionError, SessionNotFound
+from .client import is_navigation
 
 RETRY_AFTER = 2
 """Seconds; as long as the library itself waits for a database."""
-
-
-def is_navigation() -> bool:
-    """Whether a person's browser asks for a page (Fetch metadata; without it, by what is accepted)."""
-    mode = request.headers.get("Sec-Fetch-Mode")
-    return mode == "navigate" if mode else "text/html" in request.headers.get("Accept", "")
 
 
 class Problem(CorbadoSessionError, HTTPException):
@@ -35,12 +30,25 @@ class Problem(CorbadoSessionError, HTTPException):
     def __init__(self, description: str | None = None, **members: Any) -> None:
         super().__init__(description)
         self.members = members
+        self.redirect_htmx_to: str | None = None
+        """Where htmx is sent, which would ignore the body."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The members of the problem+json, under the name from which Flask-RESTX and Flask-RESTful take a body.
+
+        ``message`` is where their clients, and flask-smorest's, look for the text.
+        """
+        members = {"title": self.title, "status": self.code, "code": self.error_code, "detail": self.description}
+        return {**members, **self.members, "message": self.description}
 
     def get_headers(self, environ: Any = None, scope: Any = None) -> list[tuple[str, str]]:
         """Werkzeug's headers of this status, with the content type of the body."""
         kind = "text/html; charset=utf-8" if self._is_page() else "application/problem+json"
-        headers = super().get_headers(environ, scope)
-        return [("Content-Type", kind), *(header for header in headers if header[0] != "Content-Type")]
+        headers = [header for header in super().get_headers(environ, scope) if header[0] != "Content-Type"]
+        if self.redirect_htmx_to is not None:
+            headers.append(("HX-Redirect", self.redirect_htmx_to))
+        return [("Content-Type", kind), *headers]
 
     def get_body(self, environ: Any = None, scope: Any = None) -> str:
         """The page or the problem+json."""
@@ -52,14 +60,42 @@ class Problem(CorbadoSessionError, HTTPException):
                 code=self.error_code,
                 status=self.code,
             )
-        members = {"title": self.title, "status": self.code, "code": self.error_code, "detail": self.description}
-        return json.dumps({**members, **self.members})
+        return json.dumps({name: value for name, value in self.data.items() if name != "message"})
 
     def _is_page(self) -> bool:
         return has_request_context() and is_navigation()
 
 
-_CHALLENGE = 'Bearer realm="session"'
+_API_FRAMEWORKS = frozenset({"apiflask", "flask_smorest"})
+"""Their handlers of HTTPException make a body of status and name alone."""
+
+
+def answer(problem: Problem) -> Any:
+    """Answer with the problem itself, or by the handler that the app has for its kind.
+
+    The handler that an API framework has for every HTTPException is none of the app's: it would lose ``code``,
+    ``reason`` and the challenge.
+    """
+    handlers = current_app.error_handler_spec[None][None]
+    kinds = type(problem).__mro__
+    for kind in kinds[kinds.index(Problem) + 1 :]:
+        if issubclass(kind, Exception) and (handler := handlers.get(kind)) is not None:
+            return problem if _is_of_a_framework(handler) else current_app.ensure_sync(handler)(problem)
+    return problem
+
+
+def _is_of_a_framework(handler: Any) -> bool:
+    origin = _package(handler)
+    # APIFlask's calls whatever `app.error_processor` was given, which may be the app's own
+    own = getattr(current_app, "error_callback", None) if origin == "apiflask" else None
+    return origin in _API_FRAMEWORKS and (own is None or _package(own) == origin)
+
+
+def _package(function: Any) -> str:
+    return str(getattr(function, "__module__", "")).partition(".")[0]
+
+
+CHALLENGE = 'Bearer realm="session"'
 """RFC 6750 §3: one or more parameters follow the scheme, and no ``error`` where no token came."""
 
 
@@ -70,7 +106,7 @@ class Unauthenticated(Problem, Unauthorized):
     error_code = "unauthenticated"
     description = "This needs a signed-in user; sign in and try again."
 
-    def __init__(self, description: str | None = None, challenge: str = _CHALLENGE, **members: Any) -> None:
+    def __init__(self, description: str | None = None, challenge: str = CHALLENGE, **members: Any) -> None:
         super().__init__(description, **members)
         self._challenge = challenge
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from flask import current_app, request
+from flask import current_app, has_request_context, request
 
-from ..model.errors import SessionNotFound, StoreUnavailable
-from ..model.outcome import Active, Anonymous, Outcome, Refreshed, Started
+from ..model.errors import BadData, SessionNotFound, StoreUnavailable
+from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started
 from ..model.records import ShortSession
+from ..sessions.hooks import UserLoaderFailed
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
 from .origin import SAFE_METHODS, is_foreign
-from .problems import CsrfRejected, SessionNotFoundProblem, Unavailable
-from .state import EXTENSION, RequestState, current_request_state
+from .problems import BadRequestProblem, CsrfRejected, SessionNotFoundProblem, Unavailable
+from .sockets import is_connection, is_socket
+from .state import EXTENSION, RequestState, app_state, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
 T = TypeVar("T")
@@ -27,9 +30,22 @@ SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "ref
 def find_outcome(request_state: RequestState) -> Outcome:
     """The outcome of this request. Raises a 403 or 503 once; later calls, in an error page say, give Anonymous."""
     if request_state.outcome is None:
+        if request_state.response_started and not _may_ask_late(request_state):
+            raise RuntimeError(
+                "the session was first asked for when the response had begun to leave (in a streamed body, or in a "
+                "teardown function): ask for current_session or current_user before you return the response"
+            )
         request_state.outcome = Anonymous()
-        request_state.outcome = _find(request_state)
+        if request_state.handshake is None:
+            request_state.outcome = _moved(request_state, _find(request_state))
+        else:
+            request_state.outcome = find_again(request_state)
     return request_state.outcome
+
+
+def _may_ask_late(request_state: RequestState) -> bool:
+    """A socket has no response; a test in ``with client:`` looks at the context of a request that is over."""
+    return is_connection(request_state) or "werkzeug.debug.preserve_context" in request_state.environ
 
 
 def short_of(outcome: Outcome | None) -> ShortSession | None:
@@ -38,29 +54,81 @@ def short_of(outcome: Outcome | None) -> ShortSession | None:
 
 
 def current_short() -> ShortSession | None:
-    """The short session of this request, if there is one."""
-    return short_of(find_outcome(current_request_state()))
+    """The short session of this request, if there is one. A static file is served to nobody in particular.
+
+    It stays cacheable although the app asks who is there before every request; a guard around it does ask.
+    """
+    request_state = current_request_state()
+    if request_state.outcome is None and _is_static():
+        return None
+    return short_of(find_outcome(request_state))
 
 
 def _find(request_state: RequestState) -> Outcome:
     state, environ = request_state.app_state, request_state.environ
-    if "HTTP_AUTHORIZATION" in environ and (bearer := bearer_token()) is not None:
-        return state.short_sessions.bearer(bearer)
-    if not state.reads_cookies:
+    if "HTTP_AUTHORIZATION" in environ and (bearer := _raw_bearer()) is not None:
+        by_bearer = state.short_sessions.bearer(bearer)
+        if not _yields_to_cookies(by_bearer, bearer, state):
+            return by_bearer
+        by_cookie = _find_by_cookie(request_state)
+        return by_bearer if isinstance(by_cookie, Anonymous) else by_cookie
+    return _find_by_cookie(request_state)
+
+
+def _find_by_cookie(request_state: RequestState) -> Outcome:
+    state = request_state.app_state
+    if not _has_cookies(state):
         return Anonymous()
-    cookies = request.cookies
-    tokens = cookies.getlist(state.settings.short_cookie)
-    if not tokens and state.settings.long_cookie not in cookies:
-        return Anonymous()
+    tokens = request.cookies.getlist(state.settings.short_cookie)
     check_origin(state)
     short = state.short_sessions.first_valid(tokens)
     if short is None:
         return refresh(request_state, presented_tokens(request_state))
-    if state.parts is not None and state.parts.refresh_ahead.is_due(short):
+    if state.parts is not None and state.parts.refresh_ahead.is_due(short) and not is_connection(request_state):
         refreshed = state.parts.refresh_ahead.refresh(short, presented_tokens(request_state))
         if refreshed is not None:
             return refreshed
     return Active(short)
+
+
+def find_again(request_state: RequestState) -> Outcome:
+    """The outcome of a later context on an environ: who its handshake found, if that session serves now.
+
+    No query beside the ended set's, but for one when the short session has run out.
+    """
+    first = cast(RequestState, request_state.handshake)
+    if isinstance(first.outcome, SignedOut):
+        return Anonymous()
+    if isinstance(first.outcome, Ended):
+        return first.outcome
+    short = first.identity or short_of(first.outcome)
+    # who was nobody is looked for again: the database may not have answered when the first context asked
+    outcome = _find(request_state) if short is None else _serves_now(request_state, short)
+    first.identity = short_of(outcome) or first.identity
+    if isinstance(outcome, Ended):
+        first.outcome = outcome
+    return outcome
+
+
+def _serves_now(request_state: RequestState, short: ShortSession) -> Outcome:
+    state, is_bearer = request_state.app_state, bearer_token() is not None
+    holds = state.short_sessions.holds_still(short)
+    if holds:
+        return Active(short)
+    if holds is False:
+        return Ended(short.session_id or "", "revoked")
+    if is_bearer:
+        return Anonymous("expired", "it has expired")
+    parts = state.parts
+    return Anonymous() if parts is None else _or_503(request_state, lambda: parts.connected.renew(short))
+
+
+def _moved(request_state: RequestState, outcome: Outcome) -> Outcome:
+    """The outcome, or that of an old login which becomes a session where none came (``migration``)."""
+    if not request_state.app_state.old_logins or outcome != Anonymous() or not _may_move(request_state):
+        return outcome
+    moved = (old_logins.move() for old_logins in request_state.app_state.old_logins)
+    return next((found for found in moved if found is not None), outcome)
 
 
 def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
@@ -68,22 +136,41 @@ def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
     parts = request_state.app_state.parts
     if parts is None or not presented.may_refresh:
         return Anonymous()
+    find = parts.connected.find if is_connection(request_state) else parts.refresh.refresh
+    return _or_503(request_state, lambda: find(presented))
+
+
+def _or_503(request_state: RequestState, find: Callable[[], Outcome]) -> Outcome:
     try:
-        return parts.refresh.refresh(presented)
+        return find()
     except StoreUnavailable as error:
         raise unavailable(error) from error
+    except UserLoaderFailed as failed:
+        # still signed in: the next request presents the same token. Who only wants to know whether there is a session
+        # sees none; who needs the user gets the error
+        request_state.loader_error = cast(Exception, failed.__cause__)
+        log.error("the app's user_loader failed at a refresh; nobody is signed out", exc_info=failed.__cause__)
+        return Anonymous()
 
 
 def unavailable(error: StoreUnavailable) -> Unavailable:
     """The 503 of a database that did not answer; the log says why."""
-    log.error("%s", error)
+    log.error("%s", error, exc_info=error)
     return Unavailable()
 
 
 def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
-    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down."""
+    """Run work on the database with the answers of HTTP: 404 for what is not there, 503 while it is down, 400 for a
+    value that the database can't hold.
+
+    Outside a request the errors stay what they are: a script is not answered over HTTP.
+    """
+    if not has_request_context():
+        return work()
     try:
         return work()
+    except BadData as error:
+        raise BadRequestProblem("The database can't hold what was sent: try it without emoji or symbols.") from error
     except SessionNotFound as error:
         raise SessionNotFoundProblem(not_found) from error
     except StoreUnavailable as error:
@@ -91,6 +178,33 @@ def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
 
 
 def bearer_token() -> str | None:
+    """The bearer token by which this request is judged; None where it is judged by its cookies.
+
+    A token that was made elsewhere, and put there by a proxy say, yields to cookies of ours.
+    """
+    token, state = _raw_bearer(), app_state()
+    if token is None or not _has_cookies(state):
+        return token
+    return None if _yields_to_cookies(state.short_sessions.bearer(token), token, state) else token
+
+
+_MADE_ELSEWHERE = frozenset({"malformed", "algorithm", "unknown_key", "issuer"})
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")
+"""The b64token of RFC 6750 §2.1; what is shorter than that proves nothing to anybody."""
+
+
+def _yields_to_cookies(outcome: Active | Anonymous, token: str, state: AppState) -> bool:
+    if isinstance(outcome, Active) or outcome.bearer_code not in _MADE_ELSEWHERE or not _has_cookies(state):
+        return False
+    return _TOKEN.fullmatch(token) is not None
+
+
+def _has_cookies(state: AppState) -> bool:
+    settings = state.settings
+    return state.reads_cookies and (settings.short_cookie in request.cookies or settings.long_cookie in request.cookies)
+
+
+def _raw_bearer() -> str | None:
     """The token of ``Authorization: Bearer`` (RFC 6750 §2.1); the scheme's case does not matter (RFC 9110 §11.1)."""
     header = request.environ.get("HTTP_AUTHORIZATION")
     if header is None or header[:6].lower() != "bearer" or header[6:7] not in ("", " "):
@@ -102,11 +216,24 @@ def presented_tokens(request_state: RequestState) -> PresentedTokens:
     """What the request's cookies hold, and where it came from."""
     settings, cookies = request_state.app_state.settings, request.cookies
     long = cookies.getlist(settings.long_cookie)
-    device = cookies.getlist(settings.device_cookie)
+    outcome, device = request_state.outcome, cookies.getlist(settings.device_cookie)
+    if isinstance(outcome, Started):  # a sign-in in this very request, whose cookies the browser is yet to get
+        device = [outcome.device_token]
     user_agent = request.environ.get("HTTP_USER_AGENT")
-    may_refresh = bool(long) and not request_state.response_started and request.method != "OPTIONS" and not _is_static()
+    may_refresh = bool(long) and _may_write(request_state)
     short = cookies.getlist(settings.short_cookie)
     return PresentedTokens(short, long, device, request.remote_addr, user_agent, may_refresh)
+
+
+def _may_write(request_state: RequestState) -> bool:
+    """Whether this request may be given new tokens."""
+    is_late = request_state.response_started and not is_connection(request_state)
+    return not is_late and request.method != "OPTIONS" and not _is_static()
+
+
+def _may_move(request_state: RequestState) -> bool:
+    """Whether the response can carry cookies: that to a socket's handshake, or an event of a socket, can't."""
+    return _may_write(request_state) and not is_connection(request_state) and request.endpoint is not None
 
 
 def _is_static() -> bool:
@@ -117,19 +244,35 @@ def _is_static() -> bool:
 def check_origin(state: AppState) -> None:
     """Reject an unsafe request of a foreign page, before anything is read."""
     method = request.method
-    if method in SAFE_METHODS or bearer_token() is not None:
+    if method in SAFE_METHODS and is_socket():
+        method = "CONNECT"  # as good as a POST: no browser keeps a page of another origin from opening a socket
+    if method in SAFE_METHODS or _has_valid_bearer(state):
         return
     headers, trusted = request.headers, state.settings.trusted_origins
     if request.endpoint in SHARED_ENDPOINTS:
         trusted |= state.settings.cors_origins
     if not is_foreign(method, headers.get("Sec-Fetch-Site"), headers.get("Origin"), request.host, trusted):
         return
-    view = current_app.view_functions.get(request.endpoint or "")
-    if not getattr(view, _EXEMPT, False):
+    if not _is_exempt():
         raise CsrfRejected
 
 
+def _has_valid_bearer(state: AppState) -> bool:
+    """A page of another site can't set the header; a proxy can, in that page's request too, so any token won't do."""
+    token = _raw_bearer()
+    return token is not None and isinstance(state.short_sessions.bearer(token), Active)
+
+
+def _is_exempt() -> bool:
+    """Whether the view, its class, the class's method, or a blueprint around it is marked."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    kind = getattr(view, "view_class", None)
+    blueprints = [current_app.blueprints.get(name) for name in request.blueprints]
+    marked = (view, kind, getattr(kind, request.method.lower(), None), *blueprints)
+    return any(getattr(each, _EXEMPT, False) for each in marked)
+
+
 def exempt_from_origin_check(view: Any) -> Any:
-    """Mark a view that checks for itself who sends to it; functools.wraps carries the mark outwards."""
+    """Mark a view or a blueprint that checks for itself who sends to it; functools.wraps carries the mark outwards."""
     setattr(view, _EXEMPT, True)
     return view

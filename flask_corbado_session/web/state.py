@@ -4,32 +4,72 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from flask import current_app, request
+from flask import Flask, current_app, globals
 
 from ..model.errors import NotOnThisApp
 from ..model.outcome import Outcome
+from ..model.records import ShortSession
 from ..sessions.parts import AppState
 
 EXTENSION = "corbado_session"
 _REQUEST_STATE = "flask_corbado_session.request_state"
-NOT_LOADED = object()
+_ON_CONTEXT = "_corbado_session_request_state"
+
+_current_context: Any = vars(globals).get("request_ctx", globals.app_ctx)._get_current_object
+"""The request context; Flask 3.2 makes one context of two."""
 
 
 class RequestState:
-    """One request and its response. Kept in the environ and not in ``g``, which can outlive a request."""
+    """One request and its response, as one request context sees them.
 
-    __slots__ = ("app_state", "environ", "is_protected", "outcome", "response_started", "user")
+    It is not kept in ``g``, which can outlive a request. The environ holds the state whose outcome the WSGI wrapper
+    writes, and the first request context on that environ uses it. An environ can outlive its request, too (the
+    handshake of a socket, a copied context): each later context has a state of its own, with a user of its own.
+    """
 
-    def __init__(self, app_state: AppState, environ: dict[str, Any]) -> None:
+    __slots__ = (
+        "app_state",
+        "drops_form",
+        "environ",
+        "handshake",
+        "identity",
+        "is_protected",
+        "is_taken",
+        "loader_error",
+        "old_cookies",
+        "outcome",
+        "outer",
+        "response_started",
+        "user",
+    )
+
+    def __init__(
+        self, app_state: AppState, environ: dict[str, Any], handshake: RequestState | None = None, outer: Any = None
+    ) -> None:
         self.app_state = app_state
         self.environ = environ
         self.outcome: Outcome | None = None
         """None until someone asks."""
-        self.user: Any = NOT_LOADED
+        self.user: tuple[str | None, Any] | None = None
+        """The app's user and the id they were loaded for (``web/kept_user``)."""
+        self.old_cookies: list[str] = []
+        """Set-Cookie headers that take away an old login which was moved, signed out or refused."""
         self.is_protected = False
         """Whether ``login_required`` let this request through."""
-        self.response_started = False
-        """Whether the response has begun to leave; from then on nothing is refreshed."""
+        self.response_started = handshake is not None
+        """Whether the response has begun to leave, or left long ago; from then on nobody can ask for the first time."""
+        self.loader_error: Exception | None = None
+        """What the app's ``user_loader`` raised at this request's refresh: who needs the user gets it raised."""
+        self.drops_form = False
+        """Whether the form that waits in this browser (``web/resume``) is to be forgotten."""
+        self.handshake = handshake
+        """For a later context on an environ: the state of the first one."""
+        self.identity: ShortSession | None = None
+        """For the first one: who the later contexts were last found to be."""
+        self.is_taken = False
+        """Whether a request context uses this state."""
+        self.outer: RequestState | None = outer
+        """The state of the app that this app is mounted in."""
 
 
 def app_state() -> AppState:
@@ -42,13 +82,34 @@ def app_state() -> AppState:
 
 def open_request_state(environ: dict[str, Any], state: AppState) -> RequestState:
     """Open the state of a request; an app mounted in another one has its own."""
-    request_state = environ[_REQUEST_STATE] = RequestState(state, environ)
+    request_state = environ[_REQUEST_STATE] = RequestState(state, environ, outer=environ.get(_REQUEST_STATE))
     if state.parts is not None:
         state.parts.database.begin_request()
     return request_state
 
 
 def current_request_state() -> RequestState:
-    """The state of the current request, also in a test's request context, which no server opened."""
-    environ = request.environ
-    return environ.get(_REQUEST_STATE) or open_request_state(environ, app_state())
+    """The state of the current request context, also of a test's, which no server opened."""
+    context = _current_context()
+    kept = context.__dict__
+    if _ON_CONTEXT not in kept:
+        kept[_ON_CONTEXT] = _take(context.request.environ, context.app)
+    return cast(RequestState, kept[_ON_CONTEXT])
+
+
+def _take(environ: dict[str, Any], app: Flask) -> RequestState:
+    """The state of the environ for the first context that asks, else one of its own."""
+    state: AppState | None = app.extensions.get(EXTENSION)
+    if state is None:
+        raise NotOnThisApp
+    first: RequestState | None = environ.get(_REQUEST_STATE)
+    while first is not None and first.app_state is not state:
+        first = first.outer
+    if first is None:
+        first = open_request_state(environ, state)
+    elif first.is_taken:
+        if state.parts is not None:
+            state.parts.database.begin_request()
+        return RequestState(state, environ, handshake=first)
+    first.is_taken = True
+    return first

@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar, overload
 
-from flask import redirect
+from werkzeug.wrappers import Response
 
+from ..database.rows import CarriedOver
 from ..model.errors import StoreUnavailable
 from ..model.records import ShortSession
 from . import resume
-from .challenge import abort_unauthenticated, return_path, view_url
-from .guards import guard, login_response
-from .problems import InsufficientAuthentication, is_navigation
+from .challenge import abort_unauthenticated, return_path, sign_in_response, sign_in_url
+from .client import is_htmx, is_navigation
+from .current import end_disabled
+from .guards import guard, login_response, writable_request_state
+from .problems import InsufficientAuthentication
 from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .state import RequestState, current_request_state
 
@@ -51,12 +54,19 @@ def step_up_response(max_age: timedelta, amr: frozenset[str] = frozenset()) -> A
     request_state = current_request_state()
     settings, short = request_state.app_state.settings, short_of(request_state.outcome)
     if short is not None and _is_fresh(request_state, short, max_age, amr):
+        resume.drop_if_sent(request_state, short)
         return None
     view = settings.reauth_view or settings.login_view
-    if view is None or not is_navigation() or bearer_token() is not None:
-        raise InsufficientAuthentication(max_age.total_seconds(), amr)
-    response = redirect("", 303)
-    response.location = view_url(view, next=resume.remember(request_state, short, response) or return_path())
+    problem = InsufficientAuthentication(max_age.total_seconds(), amr)
+    if view is None or bearer_token() is not None:
+        raise problem
+    if is_htmx():
+        problem.redirect_htmx_to = sign_in_url(view, return_path())
+    if not is_navigation():
+        raise problem
+    keeping = Response()
+    response = sign_in_response(view, resume.remember(request_state, short, keeping) or return_path())
+    response.headers.extend(("Set-Cookie", cookie) for cookie in keeping.headers.getlist("Set-Cookie"))
     return response
 
 
@@ -74,20 +84,25 @@ def confirm_login(*, amr: Iterable[str] = ()) -> bool:
 
     :param amr: how they proved it (RFC 8176).
     :returns: True, as Flask-Login does.
+    :raises RuntimeError: outside a request, or once the response has begun to leave.
     """
-    request_state = current_request_state()
+    request_state = writable_request_state("confirm_login()")
     check_origin(request_state.app_state)
     short = short_of(find_outcome(request_state))
     if short is None or short.session_id is None:
         abort_unauthenticated()  # there is nobody whose login could be confirmed
+    if not request_state.app_state.hooks.user_exists(short.user_id):
+        end_disabled(request_state, short)
+        abort_unauthenticated()
     sign_in = request_state.app_state.with_database().sign_in
     try:
-        persistent, claims = sign_in.carried_over(short.session_id) or (True, {})
+        before = sign_in.carried_over(short.session_id) or CarriedOver()
         request_state.outcome = sign_in.start(
             short.user_id,
             presented_tokens(request_state),
-            persistent=persistent,
-            claims=claims,
+            persistent=before.persistent,
+            claims=before.claims,
+            lifetime=before.lifetime,
             amr=amr,
             superseding=short.session_id,
         )

@@ -8,18 +8,21 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
+from flask import Blueprint, Response, jsonify, make_response, render_template, request
 
 from ..keys.key import KeyRing
 from ..keys.ring import KeyFile
-from ..model.outcome import Active, Refreshed
+from ..model.outcome import Active, Refreshed, Started
 from ..sessions.parts import AppState
 from . import device_views
+from .any_host import AnyHostBlueprint
 from .as_json import claims_json, iso, short_session_json
 from .challenge import unauthenticated_problem
+from .client import see_other
 from .guards import login_required, logout_user
-from .origin import is_same_host, safe_next
-from .problems import BadRequestProblem, LinkSpent, NothingToResume, is_navigation
+from .next_url import next_of_request
+from .origin import is_same_host
+from .problems import BadRequestProblem, LinkSpent, NothingToResume
 from .request import (
     SHARED_ENDPOINTS,
     bearer_token,
@@ -40,7 +43,7 @@ _FEED_LIMIT = 10_000
 def blueprint(state: AppState) -> Blueprint:
     """The extension's blueprint for one app; without a prefix it has the public keys alone."""
     settings, prefix = state.settings, state.settings.url_prefix
-    routes = Blueprint(
+    routes = AnyHostBlueprint(
         EXTENSION,
         "flask_corbado_session",
         template_folder="templates",
@@ -93,7 +96,7 @@ def refresh_short() -> Any:
     outcome = find_outcome(request_state)  # which checks the origin
     if isinstance(outcome, Active) and bearer_token() is None:
         outcome = request_state.outcome = refresh(request_state, presented_tokens(request_state))
-    if not isinstance(outcome, Refreshed):
+    if not isinstance(outcome, (Refreshed, Started)):  # started: an old login that was moved just now
         raise unauthenticated_problem(request_state)
     short = outcome.short
     answer = {"expires_at": iso(short.expires_at), "claims": claims_json(short)}
@@ -122,9 +125,7 @@ def revocations() -> Response:
 def logout() -> Any:
     """Sign out: 204 for scripts; forms go on to ``next``, or to the root."""
     logout_user()
-    if not is_navigation():
-        return "", 204
-    return redirect(safe_next(request.values.get("next"), app_state().settings.cors_origins) or _root(), 303)
+    return see_other(next_of_request(app_state().settings) or _root())
 
 
 def _root() -> str:

@@ -30,6 +30,7 @@ PRIVATE = [
     "/account/confirm",
     "/account/outbox",
     "/session/devices",
+    "/live",
     "/spa",
     "/sign-in",
 ]

@@ -247,10 +247,11 @@ def test_another_users_session_is_not(app: Flask, alice: FlaskClient, nobody: Fl
 
 
 def test_no_audience_is_written_unless_one_is_configured(sqlite_url: str, tmp_path: Any) -> None:
-    app, _, _ = make_app(sqlite_url)
+    same = {"CORBADO_SESSION_ISSUER": "one name for both"}
+    app, _, _ = make_app(sqlite_url, **same)
     told = state_of(app).short_sessions.verify(cookie_of(signed_in(app, "alice")))
     assert "aud" not in told.claims
-    other, _, _ = make_app(f"sqlite:///{tmp_path / 'other.sqlite'}", CORBADO_SESSION_AUDIENCE="orders")
+    other, _, _ = make_app(f"sqlite:///{tmp_path / 'other.sqlite'}", CORBADO_SESSION_AUDIENCE="orders", **same)
     here, there = cookie_of(signed_in(app, "alice")), cookie_of(signed_in(other, "alice"))
     assert other.test_client().get("/protected", headers=bearer(there)).status_code == 200
     assert is_refused(other.test_client().get("/protected", headers=bearer(here)), "audience")
@@ -258,8 +259,9 @@ def test_no_audience_is_written_unless_one_is_configured(sqlite_url: str, tmp_pa
 
 
 def test_the_audience_counts_for_cookies_too(sqlite_url: str, tmp_path: Any) -> None:
-    app, _, _ = make_app(sqlite_url)
-    other, _, _ = make_app(f"sqlite:///{tmp_path / 'other.sqlite'}", CORBADO_SESSION_AUDIENCE="orders")
+    same = {"CORBADO_SESSION_ISSUER": "one name for both"}
+    app, _, _ = make_app(sqlite_url, **same)
+    other, _, _ = make_app(f"sqlite:///{tmp_path / 'other.sqlite'}", CORBADO_SESSION_AUDIENCE="orders", **same)
     token = cookie_of(signed_in(app, "alice"))
     assert other.test_client().get("/protected", headers={"Cookie": f"{SHORT}={token}"}).status_code == 401
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,11 @@ from flask_corbado_session.testing import copy_jar, expire_short
 
 @pytest.fixture
 def config(sqlite_url: str) -> dict[str, Any]:
-    return {"SECRET_KEY": "examples: 0f6d1c9e5a", "SQLALCHEMY_DATABASE_URI": sqlite_url}
+    return {
+        "SECRET_KEY": "examples: 0f6d1c9e5a",
+        "SQLALCHEMY_DATABASE_URI": sqlite_url,
+        "MOVE_LOGINS_UNTIL": datetime.now(UTC) + timedelta(days=60),
+    }
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 from flask_corbado_session import current_session, login_required
 from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, signed_in
 from tests.support.apps import rows_of, statements
+from tests.support.jars import LONG
 from tests.support.site import Site
 
 LARGE = random.Random(1).randbytes(400_000)
@@ -165,11 +166,10 @@ def test_a_stream_that_asks_too_late_refreshes_nothing(app: Flask, alice: FlaskC
     def late() -> Response:
         return Response(stream_with_context(str(current_session.user_id) for _ in range(3)))
 
-    with statements(app) as seen:
-        response = alice.get("/late")
-    assert response.text == "None" * 3
-    assert seen == []
-    assert response.headers.getlist("Set-Cookie") == []
+    before = alice.get_cookie(LONG)
+    with statements(app) as seen, pytest.raises(RuntimeError, match="before you return the response"):
+        alice.get("/late")
+    assert (seen, alice.get_cookie(LONG)) == ([], before)
 
 
 # ---- what an app does beside it

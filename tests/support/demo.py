@@ -22,7 +22,7 @@ from werkzeug.serving import make_server
 
 import demo_site
 from demo_site.addresses import Addresses
-from demo_site.serving import UNTIL_STDIN_ENDS
+from demo_site.serving import THREADS, UNTIL_STDIN_ENDS
 from flask_corbado_session.testing import move_clock
 from tests.support.certificates import tls_server
 
@@ -113,7 +113,7 @@ def create_app() -> Flask:
 def serve(app: Flask, port: int, tls_folder: str | None) -> None:
     """Until the process is ended."""
     if tls_folder is None:
-        create_server(app, host="127.0.0.1", port=port, threads=8, ident=None).run()
+        create_server(app, host="127.0.0.1", port=port, threads=THREADS, ident=None).run()
     else:
         make_server("127.0.0.1", port, app, threaded=True, ssl_context=tls_server(Path(tls_folder))).serve_forever()
 

@@ -139,7 +139,7 @@ class SessionRows:
     def all(self) -> dict[str, dict[str, Any]]:
         """Every row by its id."""
         rows = self._connection.execute(text("SELECT * FROM corbado_session")).mappings()
-        return {row["id"]: dict(row) for row in rows}
+        return {as_text(row["id"]): {name: as_text(value, name) for name, value in row.items()} for row in rows}
 
     def one(self) -> dict[str, Any]:
         """The only row."""
@@ -188,6 +188,11 @@ class SessionRows:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def as_text(value: Any, name: str = "id") -> Any:
+    """A text, which MySQL's VARBINARY gives as bytes."""
+    return value.decode() if isinstance(value, bytes) and name in ("id", "user_id", "device_id") else value
 
 
 def as_row(row: Mapping[str, Any]) -> Row:

@@ -242,6 +242,19 @@ def test_an_api_secret_of_32_characters_is_no_risk(sqlite_url: str) -> None:
     assert runner(make_app(sqlite_url, **SAFE, **config)[0])("check").exit_code == 0
 
 
+def test_an_app_that_nothing_tells_from_others_under_its_secret_key_is_named() -> None:
+    """Its engine connects through a ``creator``, so that its URL says nothing."""
+    app, _, _ = unprepared_app("postgresql+psycopg://", **SAFE)
+    assert "CORBADO_SESSION_ISSUER is not set, and the database's URL names no host" in the_risk(app)
+    for url, config in (
+        ("postgresql+psycopg://db/shop", {}),
+        ("postgresql+psycopg://", {"ISSUER": "https://a.example"}),
+    ):
+        named = {f"CORBADO_SESSION_{name}": value for name, value in config.items()}
+        app, _, _ = unprepared_app(url, **SAFE, **named)
+        assert runner(app)("check").exit_code == 0
+
+
 def the_risk(app: Flask) -> str:
     """The only line that ``check`` prints, the same for scripts; it also says what to do."""
     result = runner(app)("check")

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, MetaData, NullPool, QueuePool, create_engine, make_url, text
 
-from flask_corbado_session.database.engine import Database, is_in_memory
+from flask_corbado_session.database.engine import Database
+from flask_corbado_session.database.options import is_in_memory
 from flask_corbado_session.database.tables import tables_in
 from flask_corbado_session.model.errors import ConstraintViolated, StoreUnavailable, TablesMissing
 from tests.support.rules import rules_on

@@ -255,3 +255,14 @@ def test_no_log_line_and_no_message_holds_a_token(sqlite_url: str, caplog: pytes
     assert len(secrets) == 3
     parts = [part for value in secrets for part in value.split(".") if len(part) > 36]
     assert not [part for part in parts if part in caplog.text]
+
+
+def test_a_weak_key_says_that_debug_was_set_too_late(sqlite_url: str) -> None:
+    """``app.run(debug=True)`` sets it after ``init_app`` has refused the key."""
+    app = Flask(__name__)
+    app.config.from_mapping(SECRET_KEY="dev", SQLALCHEMY_DATABASE_URI=sqlite_url)
+    db = SQLAlchemy(app)
+    with pytest.raises(SettingsError, match=r"set app\.debug or app\.testing before init_app"):
+        CorbadoSession(db).init_app(app)
+    app.debug = True
+    CorbadoSession(db).init_app(app)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flask_corbado_session.keys.file import KeyFileError, KeyFileExists, read, write
+from flask_corbado_session.keys.file import KeyFileError, KeyFileExists, parse, read, write
 from flask_corbado_session.keys.jwk import read_jwk
 from tests.support.key_files import PRIVATE_MEMBERS, a_jwk, file_of, key_file
 
@@ -55,6 +55,37 @@ def test_a_file_open_to_others_is_refused(path: Path, mode: int) -> None:
 def test_a_file_of_its_owner_alone_is_read(path: Path, mode: int) -> None:
     key_file(path, a_jwk()).chmod(mode)
     assert [each.kid for each in read(path)] == [a_jwk()["kid"]]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "is_read"),
+    [
+        (0, "ours", 0o440, True),
+        (0, "ours", 0o640, False),
+        (0, "ours", 0o444, False),
+        (0, 65534, 0o440, False),
+        (65534, "ours", 0o440, False),
+    ],
+)
+def test_a_secret_mounted_by_root_for_a_group_of_ours_is_read(
+    path: Path, owner: int, group: Any, mode: int, is_read: bool
+) -> None:
+    """Kubernetes mounts it so under ``fsGroup``."""
+    key_file(path, a_jwk()).chmod(mode)
+    os.chown(path, owner, os.getegid() if group == "ours" else group)
+    if is_read:
+        assert len(read(path)) == 1
+    else:
+        assert "may be read by others" in refused(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_the_group_that_may_read_the_file_can_read_the_next_one(path: Path) -> None:
+    key_file(path, a_jwk()).chmod(0o440)
+    os.chown(path, 0, 65534)
+    write(path, parse(path.read_bytes(), path))
+    assert (path.stat().st_gid, mode_of(path)) == (65534, 0o440)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from flask_corbado_session.database.windows import Cursor
 from flask_corbado_session.model.clock import from_ms
 from flask_corbado_session.operators import paging
 from flask_corbado_session.operators.daily import DailyCounts
-from flask_corbado_session.operators.paging import COUNTED, Count, Cursor
+from flask_corbado_session.operators.paging import COUNTED, Count
 from flask_corbado_session.operators.queries import Listing, OperatorStore
 from flask_corbado_session.operators.search import READERS, Filter, parse
 from tests.support.apps import make_app, rows_of, statements

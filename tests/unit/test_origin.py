@@ -118,11 +118,15 @@ HOSTILE = [
     "https://[::1]/", "//[::1]", "https://[::1", "https://[evil.example]/", "//[", "http://0x7f000001", "//2130706433",
     "path", "path/", "./path", "../path", "?next=//evil.example", "#//evil.example", "?", "#", ";//evil.example",
     "evil.example", "evil.example/path", "@evil.example", ":@evil.example", ":80", ".", "..", "*", "%2f%2fevil.example",
+    "/.//evil.example", "/..//evil.example", "/././/evil.example", "/a/..//evil.example", "/a/b/../..//evil.example",
+    "/%2e//evil.example", "/%2E%2e//evil.example", "/.%2e//evil.example", "/.\t//evil.example", "/.\\/evil.example",
+    "/.//", "/..///evil.example", "/.//evil.example/..//evil.example",
     "", " ", "\t", "\x00", "/" + "a" * 2000, "http://", "https://", "http:", "http:///", "://evil.example", "/\ud800",
 ]  # fmt: skip
 KEPT = [
     "/", "/dashboard", "/a/b?c=d&e=f#g", "/path?next=//evil.example", "/path?u=https://evil.example", "/path#//evil",
-    "/@evil.example", "/:80", "/%2f/evil.example", "/%5cevil.example", "/a//b", "/a/../b", "/.//x", "/..//x", "/;a=b",
+    "/@evil.example", "/:80", "/%2f/evil.example", "/%5cevil.example", "/a//b", "/a/../b", "/;a=b",
+    "/a/.//b", "/./a", "/../a", "/...//a",
     "/café", "/日本語?q=ü", "/a%20b", "/a+b", "/~user", "/*", "/a:b", "/https://evil.example", "/?",
     "/\uff0f\uff0fevil.example",
 ]  # fmt: skip

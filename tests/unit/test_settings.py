@@ -36,6 +36,7 @@ DEFAULTS = {
     "REAUTH_VIEW": None,
     "CORS_ORIGINS": frozenset[str](),
     "TRUSTED_ORIGINS": frozenset[str](),
+    "CLEAR_CACHE": True,
     "STORE_IP": True,
     "STORE_USER_AGENT": True,
     "REFRESH_AHEAD": 0.6,
