@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench clean
+.PHONY: help demo test check lint format bench soak clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -36,6 +36,10 @@ format: $(STAMP) ## Format the code and mend what ruff can mend
 
 bench: $(STAMP) ## Measure the request path
 	@$(BIN)/python -m benchmarks
+
+MINUTES ?= 10
+soak: $(STAMP) ## Break servers and the database under load for MINUTES=10, and count what was lost
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 clean: ## Remove the virtual environment, caches and built files
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results

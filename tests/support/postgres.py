@@ -13,11 +13,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
@@ -48,10 +48,12 @@ class PostgresServer:
     """A PostgreSQL of a test's own, which can be killed, started again, paused and resumed.
 
     It listens on one port of the loopback interface as long as the object lives. ``close()``, or the end of the
-    ``with`` block, ends it and removes its data; it also ends with the process that started it.
+    ``with`` block, ends it and removes its data; it also ends with the process that started it. ``settings`` are added
+    to the tests' own, and win.
     """
 
-    def __init__(self, log: Path | None = None) -> None:
+    def __init__(self, log: Path | None = None, settings: Sequence[str] = ()) -> None:
+        self._settings = (*SETTINGS, *settings)
         self._account = account_for_postgres()
         self._home = tempfile.TemporaryDirectory(prefix="postgres-")
         self._data = Path(self._home.name, "data")
@@ -77,7 +79,7 @@ class PostgresServer:
             raise RuntimeError("this PostgreSQL runs already: kill() or stop() it before you start() it again")
         # A killed server leaves its pid file behind, which would be read as the new server's.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
-        settings = [word for setting in SETTINGS for word in ("-c", setting)]
+        settings = [word for setting in self._settings for word in ("-c", setting)]
         command: list[str | Path] = [self._binaries / "postgres", "-D", self._data, "-p", str(self._port), *settings]
         with self._log.open("ab") as log:
             self._guard = subprocess.Popen(
@@ -129,7 +131,7 @@ class PostgresServer:
         self.stop()
         self._home.cleanup()
 
-    def __enter__(self) -> PostgresServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

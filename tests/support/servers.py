@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from tests.support import child
 from tests.support.app_server import site_json
@@ -59,8 +59,13 @@ class Server:
 class PortSayingServer:
     """A module that chooses its port and says it, running; it need not have started yet."""
 
-    def __init__(self, module: str, env: Mapping[str, str]) -> None:
-        self._process = child.start(module, env, stdout=subprocess.PIPE)
+    def __init__(self, module: str, env: Mapping[str, str], log: IO[bytes] | None = None) -> None:
+        self._process = child.start(module, env, stdout=subprocess.PIPE, stderr=log)
+
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        return self._process.pid
 
     @cached_property
     def port(self) -> int:
@@ -86,12 +91,21 @@ class PortSayingServer:
 class ServerProcess(PortSayingServer):
     """The tests' app on a database whose tables are there.
 
-    ``began`` and ``speed`` are of its clock: so many seconds pass there in one of ours.
+    ``began`` and ``speed`` are of its clock: so many seconds pass there in one of ours. What it logs goes to ``log``,
+    or to our own standard error.
     """
 
-    def __init__(self, database_url: str, *, speed: float = 1, began: float = 0, **config: Any) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        speed: float = 1,
+        began: float = 0,
+        log: IO[bytes] | None = None,
+        **config: Any,
+    ) -> None:
         site = site_json(database_url, speed=speed, began=began, **config)
-        super().__init__("tests.support.app_server", {"SITE": site})
+        super().__init__("tests.support.app_server", {"SITE": site}, log)
 
     def answers(self, sent: Sent) -> Answer:
         """What it answers; OSError if it does not."""

@@ -23,6 +23,8 @@ class CutWire:
         self._cut: tuple[bytes, Moment] | None = None
         self._ends: list[socket.socket] = []
         self.cuts = 0
+        self.sent, self.received = 0, 0
+        """Bytes that went to the server, and came from it."""
         self.refuses = False
         """Whether new connections are closed at once."""
         self._thread = threading.Thread(target=self._accept)
@@ -47,7 +49,11 @@ class CutWire:
                 if self.refuses:
                     app.close()
                     continue
-                server = socket.create_connection((self._url.host or "127.0.0.1", self._url.port or 5432))
+                try:
+                    server = socket.create_connection((self._url.host or "127.0.0.1", self._url.port or 5432))
+                except OSError:  # the database is down
+                    app.close()
+                    continue
                 self._ends += [app, server]
                 self._doomed: set[socket.socket] = set()
                 threading.Thread(target=self._pass_on, args=(app, server, False), daemon=True).start()
@@ -56,6 +62,10 @@ class CutWire:
     def _pass_on(self, source: socket.socket, sink: socket.socket, from_server: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                if from_server:
+                    self.received += len(data)
+                else:
+                    self.sent += len(data)
                 if from_server and sink in self._doomed:
                     break
                 if not from_server and self._cut is not None and self._cut[0] in data:
