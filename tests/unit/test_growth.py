@@ -435,7 +435,7 @@ def test_a_page_far_down_is_reached_in_steps(app: Flask, monkeypatch: pytest.Mon
     with statements(app) as seen:
         page = listed(app, page=5, pageSize=3)
     assert [session["sessionID"] for session in page["sessions"]] == expected[12:15]
-    assert len([stmt for stmt in seen if "OFFSET" in stmt and "ORDER BY" in stmt]) == 3
+    assert len([stmt for stmt in seen if "ORDER BY corbado_session.created_at" in stmt]) == 3
     assert listed(app, page=9, pageSize=3)["sessions"] == []
 
 
