@@ -119,9 +119,10 @@ class EndedSet:
 
     def bring_up_to_date(self, age: timedelta | None = None) -> None:
         """Refresh the set if it is older than the interval (or than ``age``, if that is shorter)."""
-        if not self._is_older(self._interval if age is None else min(age, self._interval)):
+        oldest = self._interval if age is None else min(age, self._interval)
+        if not self._is_older(oldest):
             return
-        self._flight.start()
+        self._flight.start(if_still=lambda: self._is_older(oldest))
         if not self._is_slow and not self._flight.wait(LONGEST_WAIT):
             self._note_slow()
         if self._error is not None:

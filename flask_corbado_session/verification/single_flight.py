@@ -17,12 +17,15 @@ class SingleFlight:
         self._work = work
         self._flights = PerProcess(_Flight)
 
-    def start(self, pause: float = 0.0) -> None:
-        """Start, unless it is running, or was last started less than ``pause`` seconds ago."""
+    def start(self, pause: float = 0.0, *, if_still: Callable[[], bool] = lambda: True) -> None:
+        """Start, unless it is running, or was last started less than ``pause`` seconds ago.
+
+        ``if_still`` says whether it is still needed: a run that was just over may have done what is asked for.
+        """
         flight = self._flights.get()
         with flight.lock:
             now = monotonic()
-            if not flight.done.is_set() or now - flight.started_at < pause:
+            if not flight.done.is_set() or now - flight.started_at < pause or not if_still():
                 return
             done = threading.Event()
             threading.Thread(target=self._run, args=(done,), name="corbado-session-fetch", daemon=True).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import signal
@@ -132,6 +133,17 @@ def test_forty_people_are_served_as_themselves_by_every_worker(name: str, postgr
         assert {row["end_reason"] for row in rows.all().values()} == {None}
         assert max(row["generation"] for row in rows.all().values()) > 1
         assert len(rows.all()) == len({jar.cookies[LONG] for jar in jars}) == PEOPLE
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_tasks_on_celerys_prefork_pool_are_done_for_whom_they_are(postgres_url: str) -> None:
+    if importlib.util.find_spec("billiard") is None:
+        do_without("SERVERS", "Celery is not installed")
+    make_app(postgres_url)
+    env = {**os.environ, "SITE": site_json(postgres_url, speed=60, began=time.time())}
+    command = [sys.executable, "-m", "tests.support.celery_pool"]
+    done = subprocess.run(command, env=env, cwd=ROOT, timeout=60, check=True, stdout=subprocess.PIPE)
+    assert done.stdout.split() == [b"200"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
