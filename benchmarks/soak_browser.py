@@ -81,13 +81,14 @@ class Browser:
         return row is not None and row["ended_at"] is None
 
     def sign_in(self) -> None:
-        """Until it is answered."""
-        while True:
+        """Until it is answered, for a minute at most."""
+        for _ in range(300):
             answer = self.ask(self.jar.sends("/sign-in", "POST", user=self.user))
             if answer is not None and answer.status == 200:
                 self.take(answer)
                 return
             sleep(0.2)
+        raise RuntimeError("nobody could sign in for a minute")
 
     def sign_out(self) -> None:
         """Whether that is answered or not, its cookies are gone; the device's stays."""
