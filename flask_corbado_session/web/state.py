@@ -72,10 +72,11 @@ class RequestState:
         """The state of the app that this app is mounted in."""
 
 
-def app_state() -> AppState:
-    """The state of the current app; :class:`NotOnThisApp` says what to call."""
+def app_state(app: Flask | None = None) -> AppState:
+    """The state of an app, else of the current one; :class:`NotOnThisApp` says what to call."""
     try:
-        return cast(AppState, current_app.extensions[EXTENSION])
+        # not get(): Flask-Login's names may still have to open the door of this app (flask_login/wiring)
+        return cast(AppState, (app or current_app).extensions[EXTENSION])
     except KeyError:
         raise NotOnThisApp from None
 
@@ -99,9 +100,7 @@ def current_request_state() -> RequestState:
 
 def _take(environ: dict[str, Any], app: Flask) -> RequestState:
     """The state of the environ for the first context that asks, else one of its own."""
-    state: AppState | None = app.extensions.get(EXTENSION)
-    if state is None:
-        raise NotOnThisApp
+    state = app_state(app)
     first: RequestState | None = environ.get(_REQUEST_STATE)
     while first is not None and first.app_state is not state:
         first = first.outer

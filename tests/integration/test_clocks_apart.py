@@ -89,5 +89,5 @@ def test_clocks_that_differ_by_less_than_is_borne_are_left_alone(
     app, _ = server(postgres_url, milliseconds=700)
     asked(app, Jar(), "/sign-in", "POST", user="alice")
     assert rows_of(app).database.skew.ms == 0
-    assert caplog.text == ""
+    assert "clock" not in caplog.text
     assert BURST_WINDOW > 1_000

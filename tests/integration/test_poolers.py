@@ -116,6 +116,6 @@ def test_a_pool_of_whole_sessions_that_refuses_options_has_the_timeouts_set_by_a
 
 
 def test_postgres_itself_is_asked_nothing_more(postgres_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    app, _, _ = make_app(postgres_url)
+    app, _, _ = make_app(postgres_url, CORBADO_SESSION_COOKIE_SECURE=False)
     assert set(sign_in_and_refresh(app)) == {200}
     assert caplog.text == ""

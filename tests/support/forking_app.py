@@ -9,9 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import time
 from typing import Any
 
-from flask import Flask, jsonify
+from flask import Flask, Response, jsonify
 
 from tests.support.app_server import create_app
 from tests.support.apps import rows_of, state_of
@@ -20,7 +21,12 @@ from tests.support.apps import rows_of, state_of
 def used_app() -> Flask:
     """An app that has a connection, and a lock that a thread of this very process will never give back."""
     app = create_app()
-    app.add_url_rule("/pid", view_func=lambda: jsonify(pid=os.getpid()))
+
+    @app.get("/pid")
+    def pid() -> Response:
+        time.sleep(0.05)  # a busy worker leaves the next request to another
+        return jsonify(pid=os.getpid())
+
     parts, ended = rows_of(app), state_of(app).short_sessions.ended
     assert parts.revocation.devices("x", None) == []
     assert ended is not None
