@@ -97,3 +97,12 @@ def test_it_works_under_any_names(sqlite_url: str, config: Any) -> None:
     assert client.get("/protected").status_code == 200
     expire_short(client)
     assert client.get("/protected").status_code == 200
+
+
+def test_a_user_who_is_not_active_is_not_signed_in_without_a_word(app: Flask) -> None:
+    class Blocked:
+        id = "alice"
+        is_active = False
+
+    with pytest.raises(ValueError, match="is_active is false"):
+        signed_in(app, Blocked())
