@@ -57,9 +57,10 @@ def wrap(application: Application, state: AppState, at_first: Callable[[], None]
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
             request_state.response_started = True
-            if request_state.outcome is not None:
+            outcome = request_state.outcome
+            if outcome is not None:
                 headers = _private(headers) + set_cookies(request_state, environ)
-                if state.settings.clear_cache and request_state.outcome == SignedOut(clears_cookies=True):
+                if isinstance(outcome, SignedOut) and outcome.clears_cookies and state.settings.clear_cache:
                     headers.append(CLEAR_CACHE)
             return start_response(status, headers, *exc_info)
 

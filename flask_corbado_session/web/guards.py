@@ -9,7 +9,7 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeVar, overload
 from uuid import UUID
 
-from flask import current_app, has_request_context, request
+from flask import current_app, has_request_context
 from werkzeug.local import LocalProxy
 
 from ..model.errors import StoreUnavailable
@@ -23,7 +23,7 @@ from .kept_user import forget_user, keep_user
 from .problems import LogoutIncomplete, Unauthenticated
 from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .sockets import is_connection
-from .state import RequestState, current_request_state
+from .state import RequestState, current_request, current_request_state
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -55,7 +55,7 @@ def guard(respond: Callable[[], Any], view: Any = None) -> Any:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
                 # not ``if response``: an empty string is an answer too, and the view must not run for nobody
-                response = None if request.method == "OPTIONS" else respond()
+                response = None if current_request().method == "OPTIONS" else respond()
                 if response is not None:
                     return response
                 return current_app.ensure_sync(view)(*args, **kwargs) if is_async else view(*args, **kwargs)

@@ -19,7 +19,7 @@ from .csrf_exempt import is_exempt
 from .origin import SAFE_METHODS, is_foreign
 from .problems import BadRequestProblem, CsrfRejected, SessionNotFoundProblem, Unavailable
 from .sockets import is_connection, is_socket
-from .state import EXTENSION, RequestState, app_state, current_request_state
+from .state import EXTENSION, RequestState, app_state, current_request, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
 T = TypeVar("T")
@@ -79,7 +79,7 @@ def _find_by_cookie(request_state: RequestState) -> Outcome:
     state = request_state.app_state
     if not _has_cookies(state):
         return Anonymous()
-    tokens = request.cookies.getlist(state.settings.short_cookie)
+    tokens = current_request().cookies.getlist(state.settings.short_cookie)
     check_origin(state)
     short = state.short_sessions.first_valid(tokens)
     if short is None:
@@ -200,8 +200,8 @@ def _yields_to_cookies(outcome: Active | Anonymous, token: str, state: AppState)
 
 
 def _has_cookies(state: AppState) -> bool:
-    settings = state.settings
-    return state.reads_cookies and (settings.short_cookie in request.cookies or settings.long_cookie in request.cookies)
+    settings, cookies = state.settings, current_request().cookies
+    return state.reads_cookies and (settings.short_cookie in cookies or settings.long_cookie in cookies)
 
 
 def _raw_bearer() -> str | None:
@@ -243,15 +243,16 @@ def _is_static() -> bool:
 
 def check_origin(state: AppState) -> None:
     """Reject an unsafe request of a foreign page, before anything is read."""
-    method = request.method
+    current = current_request()
+    method = current.method
     if method in SAFE_METHODS and is_socket():
         method = "CONNECT"  # as good as a POST: no browser keeps a page of another origin from opening a socket
     if method in SAFE_METHODS or _has_valid_bearer(state):
         return
-    headers, trusted = request.headers, state.settings.trusted_origins
-    if request.endpoint in SHARED_ENDPOINTS:
+    headers, trusted = current.headers, state.settings.trusted_origins
+    if current.endpoint in SHARED_ENDPOINTS:
         trusted |= state.settings.cors_origins
-    if not is_foreign(method, headers.get("Sec-Fetch-Site"), headers.get("Origin"), request.host, trusted):
+    if not is_foreign(method, headers.get("Sec-Fetch-Site"), headers.get("Origin"), current.host, trusted):
         return
     if not is_exempt():
         raise CsrfRejected

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import current_app, request
 
-from .state import RequestState
+from .state import RequestState, current_request
 
 POLICY_VIOLATION = 1008
 """How a WebSocket is closed for somebody who may not have it (RFC 6455 §7.4.1)."""
@@ -24,9 +24,10 @@ def is_websocket(environ: Mapping[str, Any]) -> bool:
 
 def is_socket() -> bool:
     """Whether this is the handshake of a WebSocket, or an event of Flask-SocketIO, which may come by polling."""
-    environ = request.environ
+    current = current_request()
+    environ = current.environ
     # Flask-SocketIO puts the app into every environ, and the client's id on the request of an event
-    return is_websocket(environ) or ("flask.app" in environ and hasattr(request, "sid"))
+    return is_websocket(environ) or ("flask.app" in environ and hasattr(current, "sid"))
 
 
 def is_connection(request_state: RequestState) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from flask import Flask, current_app, globals
+from flask import Flask, Request, current_app, globals
 
 from ..model.errors import NotOnThisApp
 from ..model.outcome import Outcome
@@ -87,6 +87,11 @@ def open_request_state(environ: dict[str, Any], state: AppState) -> RequestState
     if state.parts is not None:
         state.parts.database.begin_request()
     return request_state
+
+
+def current_request() -> Request:
+    """The request itself: on every page's path, each look through Flask's proxy of it would be paid for."""
+    return cast(Request, _current_context().request)
 
 
 def current_request_state() -> RequestState:

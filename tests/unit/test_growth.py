@@ -219,7 +219,7 @@ def test_pages_of_the_session_table_keep_room_for_refreshed_rows(postgres_url: s
     rules = rules_on(postgres_url)
     options = rules.database.run(
         lambda connection: connection.execute(
-            text("SELECT reloptions FROM pg_class WHERE relname = 'corbado_session'")
+            text("SELECT reloptions FROM pg_class WHERE oid = CAST('corbado_session' AS regclass)")
         ).scalar_one()
     )
     assert options == ["fillfactor=90"]
