@@ -62,9 +62,7 @@ def on_database(
     sign_in = SignIn(
         settings, clock, minter, long_tokens, device_tokens, sessions, devices, ending, disown_links, hooks, sender
     )
-    refresh = Refresh(
-        settings, clock, minter, long_tokens, short_sessions, rotation, ended_cache, ending, hooks, sender
-    )
+    refresh = Refresh(settings, clock, minter, long_tokens, rotation, ended_cache, ending, hooks, sender)
     parts = DatabaseParts(
         database,
         sign_in,

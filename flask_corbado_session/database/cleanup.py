@@ -36,14 +36,6 @@ class Cleanup:
         yield from filter(None, self.session_batches(before))
         yield from filter(None, self.device_batches(before))
 
-    def delete_old_sessions(self, before: datetime) -> int:
-        """Delete one batch of old sessions; how many."""
-        return next(filter(None, self.session_batches(before)), 0)
-
-    def delete_old_devices(self, before: datetime) -> int:
-        """Delete one batch of old devices without a session; how many."""
-        return next(filter(None, self.device_batches(before)), 0)
-
     def stats(self, now: datetime, since: datetime) -> dict[str, Any]:
         """How many sessions serve, for how many users, how many devices there are, and how the sessions ended after
         ``since`` ended. ``at_least`` names the counts that were not finished in time."""

@@ -10,13 +10,12 @@ from typing import assert_never
 from ..database.rotation import Accepted, Gone, Rotation
 from ..model import signals
 from ..model.clock import Clock
-from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed
+from ..model.outcome import Anonymous, Ended, Outcome, Refreshed
 from ..model.records import Context, Notice, ShortSession
 from ..model.settings import Settings
 from ..tokens.long import LongToken, LongTokenSigner
 from ..tokens.short import ClaimsTooLarge, check_claims
 from ..verification.ended import EndedSessionCache
-from ..verification.short_sessions import ShortSessionAuthenticator
 from .ending import Ending
 from .hooks import Hooks
 from .minting import Minter
@@ -40,7 +39,6 @@ class Refresh:
         clock: Clock,
         minter: Minter,
         long_tokens: LongTokenSigner,
-        short_sessions: ShortSessionAuthenticator,
         rotation: Rotation,
         ended_cache: EndedSessionCache,
         ending: Ending,
@@ -51,18 +49,12 @@ class Refresh:
         self._clock = clock
         self._minter = minter
         self._long_tokens = long_tokens
-        self._short_sessions = short_sessions
         self._rotation = rotation
         self._ended_cache = ended_cache
         self._ending = ending
         self._hooks = hooks
         self._sender = sender
         self._reported = ""
-
-    def resolve(self, presented: PresentedTokens) -> Outcome:
-        """The outcome of a request: its short session if that is valid, else what its long one gives."""
-        short = self._short_sessions.first_valid(presented.short)
-        return self.refresh(presented) if short is None else Active(short)
 
     def refresh(self, presented: PresentedTokens) -> Outcome:
         """The outcome of the long tokens alone, also while a short session is still valid. Statements: PROTOCOL.md."""

@@ -68,7 +68,7 @@ def _find(request_state: RequestState) -> Outcome:
     state, environ = request_state.app_state, request_state.environ
     if "HTTP_AUTHORIZATION" in environ and (bearer := _raw_bearer()) is not None:
         by_bearer = state.short_sessions.bearer(bearer)
-        if not _yields_to_cookies(by_bearer, bearer, state):
+        if not _yields_to_cookies(by_bearer, bearer):
             return by_bearer
         by_cookie = _find_by_cookie(request_state)
         return by_bearer if isinstance(by_cookie, Anonymous) else by_cookie
@@ -185,7 +185,7 @@ def bearer_token() -> str | None:
     token, state = _raw_bearer(), app_state()
     if token is None or not _has_cookies(state):
         return token
-    return None if _yields_to_cookies(state.short_sessions.bearer(token), token, state) else token
+    return None if _yields_to_cookies(state.short_sessions.bearer(token), token) else token
 
 
 _MADE_ELSEWHERE = frozenset({"malformed", "algorithm", "unknown_key", "issuer"})
@@ -193,8 +193,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")
 """The b64token of RFC 6750 §2.1; what is shorter than that proves nothing to anybody."""
 
 
-def _yields_to_cookies(outcome: Active | Anonymous, token: str, state: AppState) -> bool:
-    if isinstance(outcome, Active) or outcome.bearer_code not in _MADE_ELSEWHERE or not _has_cookies(state):
+def _yields_to_cookies(outcome: Active | Anonymous, token: str) -> bool:
+    """Whether cookies of ours, if there are any, are asked in the bearer's place."""
+    if isinstance(outcome, Active) or outcome.bearer_code not in _MADE_ELSEWHERE:
         return False
     return _TOKEN.fullmatch(token) is not None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import BrowserContext
@@ -42,6 +43,19 @@ def site(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
         FLASK_DEMO_SIGN_IN_LIMIT="1000 per minute",
         FLASK_DEMO_SIGN_UP_LIMIT="1000 per minute",
     )
+
+
+@pytest.fixture(scope="module")
+def workers(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> tuple[Server, Server]:
+    """Two processes that serve the demo site on one database, as workers of one server do."""
+    instance = str(tmp_path_factory.mktemp("instance"))
+    return serve("demo_site.site", DEMO_INSTANCE=instance), serve("demo_site.site", DEMO_INSTANCE=instance)
+
+
+@pytest.fixture
+def email() -> str:
+    """The address of somebody new."""
+    return f"grace-{uuid4()}@example.com"
 
 
 @pytest.fixture

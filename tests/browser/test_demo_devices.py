@@ -5,29 +5,16 @@ from __future__ import annotations
 
 import re
 import time
-from uuid import uuid4
 
 import pytest
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
-from tests.browser.conftest import Serve
 from tests.support.person import IPHONE, PASSWORD, Person, served_by_one_request
 from tests.support.servers import Server
 
 LAPTOP = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
 PATIENCE = 2.0
 """Seconds during which a revoked session may be served: one by the promise, one for a busy machine."""
-
-
-@pytest.fixture(scope="module")
-def workers(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> tuple[Server, Server]:
-    instance = str(tmp_path_factory.mktemp("instance"))
-    return serve("demo_site.site", DEMO_INSTANCE=instance), serve("demo_site.site", DEMO_INSTANCE=instance)
-
-
-@pytest.fixture
-def email() -> str:
-    return f"grace-{uuid4()}@example.com"
 
 
 @pytest.fixture

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import time
-from uuid import uuid4
 
 import pytest
 from playwright.sync_api import expect
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
-from tests.browser.conftest import Serve
 from tests.support.person import IPHONE, Person
 from tests.support.servers import Server
 
 PATIENCE = 3.0
 """Seconds: one by the promise, half a one until the browser asks again, and the rest for a busy machine."""
-
-
-@pytest.fixture(scope="module")
-def workers(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> tuple[Server, Server]:
-    instance = str(tmp_path_factory.mktemp("instance"))
-    return serve("demo_site.site", DEMO_INSTANCE=instance), serve("demo_site.site", DEMO_INSTANCE=instance)
-
-
-@pytest.fixture
-def email() -> str:
-    return f"grace-{uuid4()}@example.com"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from flask_corbado_session.database.sessions import SessionStore
 from flask_corbado_session.database.tables import Tables
 from flask_corbado_session.model import signals
 from flask_corbado_session.model.clock import Clock
-from flask_corbado_session.model.outcome import Outcome, Refreshed, Started
+from flask_corbado_session.model.outcome import Active, Outcome, Refreshed, Started
 from flask_corbado_session.model.settings import Settings
 from flask_corbado_session.sessions.ending import Ending
 from flask_corbado_session.sessions.hooks import Hooks
@@ -107,8 +107,9 @@ class Rules:
         return self.state.with_database().sign_in.start(user_id, presented or PresentedTokens(), **how)
 
     def resolve(self, presented: PresentedTokens) -> Outcome:
-        """The outcome of a request."""
-        return self.state.with_database().refresh.resolve(presented)
+        """The outcome of a request: its short session if that is valid, else what its long one gives."""
+        short = self.short_sessions.first_valid(presented.short)
+        return self.state.with_database().refresh.refresh(presented) if short is None else Active(short)
 
     def refresh(self, long_token: str, **presented: Any) -> Any:
         """The outcome of a request whose short session is gone."""

@@ -15,8 +15,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flask_corbado_session import CorbadoSession, current_session, current_user, login_required, logout_user
-from flask_corbado_session.testing import signed_in
-from tests.support.apps import METHODS, make_app, state_of, unprepared_app
+from tests.support.apps import METHODS, unprepared_app
 from tests.support.servers import PortSayingServer
 
 ISSUER = "https://auth.example.com"
@@ -66,15 +65,6 @@ def make_service(**config: Any) -> tuple[Flask, CorbadoSession]:
 def bearer(token: str) -> dict[str, str]:
     """The header it comes in."""
     return {"Authorization": f"Bearer {token}"}
-
-
-def a_short_token(database_url: str, keys_file: Path, user: str = "alice", **given: Any) -> str:
-    """The short token of a session started on that database, signed with that file."""
-    config = {"CORBADO_SESSION_KEYS_FILE": str(keys_file), "CORBADO_SESSION_ISSUER": ISSUER, **given.pop("config", {})}
-    app, _, _ = make_app(database_url, **config)
-    cookie = signed_in(app, user, **given).get_cookie(state_of(app).settings.short_cookie)
-    assert cookie is not None
-    return cookie.value
 
 
 class ServiceProcess(PortSayingServer):
