@@ -54,6 +54,10 @@ def _cookie_risks(settings: Settings) -> Iterator[str]:
         yield "CORBADO_SESSION_COOKIE_SECURE is False: serve HTTPS and remove the setting"
     if settings.cookie_samesite == "None":
         yield 'CORBADO_SESSION_COOKIE_SAMESITE is "None": use "Lax" unless another site must frame this one'
+    if settings.device_binding and not settings.cookie_secure:
+        yield "CORBADO_SESSION_DEVICE_BINDING does nothing while COOKIE_SECURE is False: browsers bind over https alone"
+    if settings.device_binding and settings.url_prefix is None:
+        yield "CORBADO_SESSION_DEVICE_BINDING does nothing while URL_PREFIX is None: there is no route to register at"
     if settings.cookie_domain is not None:
         yield "CORBADO_SESSION_COOKIE_DOMAIN is set: every host of that domain can read and set the cookies"
     for name, origins in (("CORS_ORIGINS", settings.cors_origins), ("TRUSTED_ORIGINS", settings.trusted_origins)):

@@ -131,6 +131,12 @@ def _session_table(metadata: MetaData, device: Table) -> Table:
         Column("user_agent", String(512)),
         Column("previous_ip", String(45)),
         Column("previous_user_agent", String(512)),
+        # device binding: the browser's public key (a JWK), the first generation of long tokens that comes with a proof
+        # by it, and the newest two challenges that were answered (milliseconds)
+        Column("binding_key", Text),
+        Column("binding_generation", Integer),
+        Column("challenge_used", BigInteger),
+        Column("challenge_used_before", BigInteger),
         PrimaryKeyConstraint("id", name="pk_corbado_session"),
         ForeignKeyConstraint(["device_id"], [device.c.id], name="fk_corbado_session_device_id"),
         Index("ix_corbado_session_user_id_ended_at_expires_at", "user_id", "ended_at", "expires_at"),
