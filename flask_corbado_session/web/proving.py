@@ -75,7 +75,7 @@ def _ask_from_here(request_state: RequestState) -> None:
     path = requested_path()
     if request.method == "GET":
         page = make_response(render_template("corbado_session/proving.html", path=path, fields=None))
-        page.headers["Refresh"] = "0"
+        page.headers["Refresh"] = f"0; url={path}"
         raise _answer(request_state, page)
     if request.method == "POST" and not request.files:
         fields = list(request.form.items(multi=True))
@@ -96,7 +96,7 @@ def _sent_short_cookie(request_state: RequestState) -> bool:
 
 
 def _is_cross_site() -> bool:
-    return request.headers.get("Sec-Fetch-Site") == "cross-site"
+    return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
 
 
 def _is_browser() -> bool:
