@@ -62,7 +62,7 @@ class CookieJar:
     def value(self, name: str) -> str | None:
         """Of one cookie."""
         cookie = self._live().get(name)
-        return cookie and cookie.value
+        return None if cookie is None else cookie.value
 
     def put(self, name: str, value: str) -> None:
         """Write a cookie as somebody with another browser's cookies does."""

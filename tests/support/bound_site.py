@@ -44,6 +44,11 @@ class BoundSite(Site):
         """Somebody elsewhere who copied the cookies."""
         return browser.copied(app_wire(self.app, ip="203.0.113.6"))
 
+    def revoke(self, user: str = "alice") -> None:
+        """End every session of a user, as an operator does."""
+        with self.app.app_context():
+            self.sessions.revoke_user(user)
+
     def row(self) -> dict[str, Any]:
         """The only session's."""
         with SessionRows(self.url) as rows:
