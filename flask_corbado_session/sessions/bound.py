@@ -118,7 +118,7 @@ class BoundSessions:
         outcome = self._refresh.present(token, presented.context(self._settings), proven=True)
         if not isinstance(outcome, Refreshed):
             raise RegistrationRefused("the session has ended")
-        return Proven(outcome, self._refreshing.make(token.session_id, at))
+        return Proven(outcome, self._refreshing.make(token.session_id, at, after=number))
 
     # ---- refresh
 
