@@ -73,7 +73,7 @@ def _binding_risks(settings: Settings) -> Iterator[str]:
             yield f"CORBADO_SESSION_DEVICE_BINDING does nothing while {name} is {value}"
     if settings.short_lifetime < LEAST_BOUND_LIFETIME:
         yield (
-            "CORBADO_SESSION_SHORT_LIFETIME is under five minutes with DEVICE_BINDING: browsers sign at most six proofs "
+            "CORBADO_SESSION_SHORT_LIFETIME is under five minutes with DEVICE_BINDING: browsers sign only six proofs "
             "in nine minutes"
         )
 

@@ -104,15 +104,15 @@ def _proven(request_state: RequestState, proven: Proven) -> Response:
         "attributes": short_cookie_attributes(settings),
     }
     # no origin: behind a proxy that ends TLS ours would say http
-    response = _json(
-        {
-            "session_identifier": session_id,
-            "refresh_url": bound_path(settings, request.script_root, "refresh"),
-            "scope": {"include_site": False},
-            "credentials": [credential],
-            "allowed_refresh_initiators": _siblings(settings, request.host),
-        }
-    )
+    config: dict[str, Any] = {
+        "session_identifier": session_id,
+        "refresh_url": bound_path(settings, request.script_root, "refresh"),
+        "scope": {"include_site": False},
+        "credentials": [credential],
+    }
+    if siblings := _siblings(settings, request.host):
+        config["allowed_refresh_initiators"] = siblings
+    response = _json(config)
     response.headers[headers.CHALLENGE] = headers.challenge_for(session_id, proven.challenge)
     return response
 
