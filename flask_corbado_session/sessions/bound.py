@@ -109,16 +109,18 @@ class BoundSessions:
         raise RegistrationRefused("its challenge is not one of this session's sign-in, or is too old")
 
     def _bind(self, token: LongToken, jwk: str, number: int, presented: PresentedTokens, at: datetime) -> Proven:
+        used = number
         if not self._store.bind(token, jwk, number, at):
             bound = self._store.key(token, at)
             if bound is None:
                 raise RegistrationRefused("the session has ended, or is too old to be bound")
             if bound.jwk != jwk:
                 raise RegistrationRefused("the session is bound to another key")
+            used = max(used, bound.challenge_used)
         outcome = self._refresh.present(token, presented.context(self._settings), proven=True)
         if not isinstance(outcome, Refreshed):
             raise RegistrationRefused("the session has ended")
-        return Proven(outcome, self._refreshing.make(token.session_id, at, after=number))
+        return Proven(outcome, self._refreshing.make(token.session_id, at, after=used))
 
     # ---- refresh
 

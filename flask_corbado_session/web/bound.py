@@ -53,8 +53,7 @@ def answer() -> Response | None:
         log.exception("a bound session could not be refreshed; nobody is signed out")
         made = _problem(Unavailable())
     request_state.outcome = request_state.outcome or Anonymous()  # an after_request that asks finds nobody
-    request_state.bound_answer = made
-    return Response(made.get_data(), made.status, made.headers)  # a copy, which the app may change
+    return Response(made.get_data(), made.status, made.headers.copy())  # an after_request may change it in place
 
 
 def unreachable() -> Response:

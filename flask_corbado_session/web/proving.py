@@ -75,7 +75,7 @@ def _ask_from_here(request_state: RequestState) -> None:
     path = requested_path()
     if request.method == "GET":
         page = make_response(render_template("corbado_session/proving.html", path=path, fields=None))
-        page.headers["Refresh"] = "0"
+        page.headers["Refresh"] = f"0; url={path}"
         raise _answer(request_state, page)
     if request.method == "POST" and not request.files:
         fields = list(request.form.items(multi=True))
