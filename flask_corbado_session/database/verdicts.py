@@ -89,6 +89,7 @@ def kind_of(row: Any) -> RefreshKind:
 
 
 def accepted_by(kind: RefreshKind, row: Any, *, bound: bool = False) -> Accepted:
+    """What the row of a session gives for a token that was accepted."""
     return Accepted(
         kind=kind,
         user_id=row.user_id,

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, json, request
 
 from ..binding import headers
 from ..model.errors import StoreUnavailable
 from ..model.outcome import Anonymous
+from ..model.settings import Settings
 from ..sessions.bound import BoundSessions, NotBound, ProofRequired, Proven, RegistrationRefused
 from ..sessions.hooks import UserLoaderFailed
 from .cookies import bound_path, short_cookie_attributes
@@ -50,7 +52,6 @@ def answer() -> Response | None:
     except Exception:
         log.exception("a bound session could not be refreshed; nobody is signed out")
         made = _problem(Unavailable())
-    request_state.bound_answer = made
     request_state.outcome = request_state.outcome or Anonymous()  # an after_request that asks finds nobody
     return Response(made.get_data(), made.status, made.headers.copy())  # an after_request may change it in place
 
@@ -102,16 +103,27 @@ def _proven(request_state: RequestState, proven: Proven) -> Response:
         "attributes": short_cookie_attributes(settings),
     }
     # no origin: behind a proxy that ends TLS ours would say http
-    response = _json(
-        {
-            "session_identifier": session_id,
-            "refresh_url": bound_path(settings, request.script_root, "refresh"),
-            "scope": {"include_site": False},
-            "credentials": [credential],
-        }
-    )
+    config: dict[str, Any] = {
+        "session_identifier": session_id,
+        "refresh_url": bound_path(settings, request.script_root, "refresh"),
+        "scope": {"include_site": False},
+        "credentials": [credential],
+    }
+    if siblings := _siblings(settings, request.host):
+        config["allowed_refresh_initiators"] = siblings
+    response = _json(config)
     response.headers[headers.CHALLENGE] = headers.challenge_for(session_id, proven.challenge)
     return response
+
+
+def _siblings(settings: Settings, host: str) -> list[str]:
+    """The hosts of the same site whose pages may call this one: the browser proves its key for their requests, too.
+
+    Never one of another site: its requests bring no cookies, and the browser would be told to forget the session.
+    """
+    parent = host.partition(":")[0].partition(".")[2]
+    names = {urlsplit(origin).hostname or "" for origin in settings.cors_origins | settings.trusted_origins}
+    return sorted(name for name in names if "." in parent and (name == parent or name.endswith(f".{parent}")))
 
 
 def _is_foreign(request_state: RequestState) -> bool:

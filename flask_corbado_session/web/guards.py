@@ -26,6 +26,10 @@ from .request import bearer_token, check_origin, find_outcome, presented_tokens,
 from .sockets import is_connection
 from .state import RequestState, current_request, current_request_state
 
+SHORTEST_PROOF_AGE = timedelta(seconds=10)
+"""The shortest ``proof_max_age``. Chromium proves its key once for a request: one that took longer than this from there
+to the view could not prove it again."""
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -46,14 +50,17 @@ def login_required(
         revocation takes. The view then answers 503 while the database is down.
     :param proof_max_age: seconds, or a timedelta, since the browser last proved the key that its session is bound to;
         it is made to prove it now otherwise, and then sends the request again. A session that is not bound passes, as
-        it does without ``CORBADO_SESSION_DEVICE_BINDING``.
+        it does without ``CORBADO_SESSION_DEVICE_BINDING``. At least 10 seconds.
     :returns: the view, guarded; or a decorator, when called with parentheses.
     :raises RuntimeError: at the first request, with ``recheck=True`` in an app that has no database.
+    :raises ValueError: for a ``proof_max_age`` under 10 seconds.
     """
     respond = _login_response_rechecked if recheck else login_response
     if proof_max_age is None:
         return guard(respond, view)
     age = proof_max_age if isinstance(proof_max_age, timedelta) else timedelta(seconds=proof_max_age)
+    if age < SHORTEST_PROOF_AGE:
+        raise ValueError("proof_max_age must be at least 10 seconds: a browser proves its key once for a request")
 
     def respond_proven() -> Any:
         response = respond()

@@ -35,7 +35,7 @@ def resolve(request_state: RequestState, unproven: Unproven) -> Ended:
     if bound is None or is_connection(request_state):
         return Ended(unproven.session_id, "unproven")
     skipped = headers.skipped_reason(request.headers.get(headers.SKIPPED))
-    if skipped is None and _is_cross_site():
+    if skipped is None and _came_from_elsewhere():
         _ask_from_here(request_state)
     if skipped is None and _sent_short_cookie(request_state) and _is_browser():
         _ask_again(request_state)
@@ -54,7 +54,7 @@ def require_proof(request_state: RequestState, short: ShortSession, max_age: tim
         return  # issued_at is whole seconds, rounded down
     if not _sent_short_cookie(request_state):  # a bearer token: its page can't be made to prove anything
         raise InsufficientAuthentication(max_age.total_seconds())
-    if _is_cross_site():
+    if _came_from_elsewhere():
         _ask_from_here(request_state)
     _ask_again(request_state)
 
@@ -95,9 +95,10 @@ def _sent_short_cookie(request_state: RequestState) -> bool:
     return request_state.app_state.settings.short_cookie in request.cookies
 
 
-def _is_cross_site() -> bool:
+def _came_from_elsewhere() -> bool:
+    """Whether a page of another origin sent it, a sibling host's too: for such a request no browser proves anything."""
     return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
 
 
 def _is_browser() -> bool:
-    return request.headers.get("Sec-Fetch-Site") in ("same-origin", "same-site", "none")
+    return request.headers.get("Sec-Fetch-Site") in ("same-origin", "none")
