@@ -1,7 +1,7 @@
 """People whose browsers bind their sessions, at a server in a process of its own whose answers often do not arrive.
 
-Time passes faster for server and browsers than for us, so that a short session lasts little more than one. Whoever is asked to
-sign in again, although they did not sign out, is counted.
+Time passes faster for server and browsers than for us: a short session lasts little more than a second. Whoever is asked
+to sign in again, although they did not sign out, is counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from tests.support.app_server import FastClock
 from tests.support.bound_client import BoundBrowser
 from tests.support.bound_site import REFRESH, sign_in
-from tests.support.bound_wire import Reply, Unreliable, http_wire
+from tests.support.bound_wire import HttpWire, Reply, Unreliable
 from tests.support.jars import SessionRows
 from tests.support.servers import ServerProcess
 
@@ -64,7 +64,7 @@ class Person:
         self.pages: Counter[str] = Counter()
         self.signed_out = 0
         self._chance, self._lock = Random(number), threading.Lock()
-        self._sure = http_wire(server.port)
+        self._sure = HttpWire(server.port)
         self.wire = Unreliable(self._sure, SHARE, Random(number + 1000))
         self.browser = BoundBrowser(
             self._sure,
@@ -116,6 +116,11 @@ class Person:
             sleep(0.2)
         return True
 
+    def close(self) -> None:
+        """Its connections, once nothing is under way."""
+        self.browser.settle()
+        self._sure.close()
+
     def _count(self, what: str) -> None:
         with self._lock:
             self.pages[what] += 1
@@ -133,7 +138,7 @@ class Thief:
     """Copies the cookies of one of them again and again, and keeps using the copy when it has run out."""
 
     def __init__(self, victim: Person, port: int) -> None:
-        self._victim, self._wire = victim, http_wire(port)
+        self._victim, self.wire = victim, HttpWire(port)
         self.served_late = self.refreshed = 0
 
     def use(self, done: threading.Event) -> None:
@@ -142,9 +147,13 @@ class Thief:
             headers = {"Cookie": self._victim.browser.jar.header(), "User-Agent": "Thief/6.6"}
             if done.wait(SHORT_LIFETIME / SPEED + 0.2):
                 return
-            self.served_late += self._wire("GET", "/protected", headers, b"").status == 200
+            self.served_late += self.wire("GET", "/protected", headers, b"").status == 200
             for path in (REFRESH, "/session/refresh"):
-                self.refreshed += bool(self._wire("POST", path, headers, b"").cookie_names)
+                self.refreshed += bool(self.wire("POST", path, headers, b"").cookie_names)
+
+    def close(self) -> None:
+        """Its connections."""
+        self.wire.close()
 
 
 def load(
@@ -170,6 +179,8 @@ def load(
                 tab.result()
         counts.seconds = monotonic() - started
         counts.sessions_lost = sum(person.has_lost_its_session() for person in crowd)
+        for user in (*crowd, *robbers):
+            user.close()
     _sum_up(counts, crowd, robbers)
     with SessionRows(database_url) as rows:
         counts.sessions_lost += sum(row["ended_at"] is not None for row in rows.all().values())
