@@ -1,7 +1,7 @@
 """People whose browsers bind their sessions, at a server in a process of its own whose answers often do not arrive.
 
-Time passes faster for server and browsers than for us: a short session lasts little more than a second. Whoever is asked
-to sign in again, although they did not sign out, is counted.
+Time passes faster for server and browsers than for us: a short session lasts little more than a second. Whoever is
+asked to sign in again, although they did not sign out, is counted.
 """
 
 from __future__ import annotations
@@ -179,8 +179,10 @@ def load(
                 tab.result()
         counts.seconds = monotonic() - started
         counts.sessions_lost = sum(person.has_lost_its_session() for person in crowd)
-        for user in (*crowd, *robbers):
-            user.close()
+        for person in crowd:
+            person.close()
+        for robber in robbers:
+            robber.close()
     _sum_up(counts, crowd, robbers)
     with SessionRows(database_url) as rows:
         counts.sessions_lost += sum(row["ended_at"] is not None for row in rows.all().values())
