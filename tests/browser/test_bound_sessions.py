@@ -172,6 +172,31 @@ def test_a_fetch_that_was_held_back_keeps_its_body(alice: Chromium) -> None:
     assert (status, '"kept"' in text) == (200, True)
 
 
+HELD_BACK = {
+    "a socket": "const it = new WebSocket(location.origin.replace('https', 'wss') + '/page')",
+    "an event source": "const it = new EventSource('/page')",
+}
+
+
+@pytest.mark.parametrize("what", HELD_BACK)
+def test_whatever_asks_is_held_back_too(alice: Chromium, site: HttpsSite, what: str) -> None:
+    """The app has neither here: both fail, after they were let through as alice."""
+    alice.open()
+    since = len(site.log)
+    alice.lose_short_session()
+    alice.page.evaluate(f"new Promise((done) => {{ {HELD_BACK[what]}; it.onerror = () => {{ it.close(); done(); }} }})")
+    assert site.said(since)[0] == f"POST {REFRESH}+proof 200"
+    assert site.said(since)[1] in ("GET /page 200", "GET /page 400")
+
+
+def test_a_beacon_is_held_back_too(alice: Chromium, site: HttpsSite) -> None:
+    alice.open()
+    since = len(site.log)
+    alice.lose_short_session()
+    alice.page.evaluate("navigator.sendBeacon('/form', new URLSearchParams({ text: 'kept' }))")
+    alice.wait(lambda: site.said(since) == [f"POST {REFRESH}+proof 200", "POST /form 200"])
+
+
 # ---- restart
 
 
