@@ -23,7 +23,7 @@ def main() -> None:
     """Run, print the counts, and exit with 1 if one is not what it must be."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bound_soak", description=__doc__)
     parser.add_argument("--refreshes", type=int, default=10_000)
-    parser.add_argument("--people", type=int, default=24, help=f"browsers, of {TABS} tabs each")
+    parser.add_argument("--people", type=int, default=60, help=f"browsers, of {TABS} tabs each")
     parser.add_argument("--minutes", type=float, default=60.0, help="stop after so many, whatever was done")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     options = parser.parse_args()
@@ -53,6 +53,8 @@ def report(counts: Counts, database: str) -> None:
     print(f"browsers' events: {json.dumps(counts.events)}")
     for name in ("honest_sign_outs", "sessions_lost", "keys_forgotten", "copies_served_late", "copies_refreshed"):
         print(f"{name.replace('_', ' ')}: {getattr(counts, name)}")
+    for how, count in counts.unexpected.items():
+        print(f"signed out {count} times by: {how}")
     for name, count in counts.wrong.items():
         print(f"WRONG: {name.replace('_', ' ')} {count}")
 

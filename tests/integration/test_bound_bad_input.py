@@ -8,6 +8,7 @@ import logging
 import warnings
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -15,14 +16,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from flask_corbado_session.binding.challenges import Challenges, Purpose
 from flask_corbado_session.binding.proofs import InvalidProof, read_refresh, read_registration
 from tests.support.bound_client import BoundBrowser
 from tests.support.bound_jar import DeviceKey
 from tests.support.bound_site import REGISTER, BoundSite, is_fine, post_refresh, sign_in
 from tests.support.bound_wire import Reply, app_wire
 from tests.support.jars import LONG, SHORT
+from tests.support.rules import NOON
 
 FOREIGN = {"Origin": "https://evil.example", "Sec_Fetch_Site": "cross-site"}
+PURPOSES: tuple[Purpose, Purpose] = ("register", "refresh")
 TYPED = {"typ": "dbsc+jwt"}
 
 
@@ -165,17 +169,11 @@ def test_a_challenge_of_another_session_is_refused(site: BoundSite, alice: Bound
     assert is_fine(site, bob)
 
 
-def test_the_challenge_of_a_registration_is_good_for_no_refresh(site: BoundSite, alice: BoundBrowser) -> None:
-    offers: list[str] = []
-    wire = app_wire(site.app)
-    other = site.browser(lambda *sent: _noting(offers, wire(*sent)), can_bind=False)
-    sign_in(other)
-    (offer,) = offers
-    challenge = offer.split('challenge="')[1].split('"')[0]
-    key = DeviceKey()
-    assert register(other, key.registration_proof(challenge)).status == 200
-    other.jar.take([])
-    assert asks_again(post_refresh(other, key.refresh_proof(challenge), Sec_Secure_Session_Id=""))
+def test_the_challenge_of_a_registration_is_good_for_no_refresh() -> None:
+    registering, refreshing = (Challenges(["a secret key"], purpose, timedelta(hours=1)) for purpose in PURPOSES)
+    challenge = registering.make("A" * 30, NOON)
+    assert registering.read(challenge, "A" * 30, NOON) is not None
+    assert refreshing.read(challenge, "A" * 30, NOON) is None
 
 
 def _noting(offers: list[str], reply: Reply) -> Reply:

@@ -7,6 +7,7 @@ answers that make Chromium forget it. Its tabs are threads; a session is refresh
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,6 +44,8 @@ class BoundBrowser:
         self.sessions = self._keeper.sessions
         self.events = self._keeper.events
         """What Chromium's DevTools would tell: registered, refreshed, kept for a reason, forgotten for a reason."""
+        self.hops: Any = threading.local()
+        """``.list``: what became of this thread's last request, step by step."""
         self.sent: list[str] = []
         """Method, path and status of every request, "+proof" where it brought one; status 0 if no answer came."""
         self._now, self._user_agent, self._origin = now, user_agent, origin
@@ -75,6 +78,7 @@ class BoundBrowser:
         :raises OSError: if no answer came.
         """
         deferred: dict[str, str] = {}
+        hops = self.hops.list = []
         body = urlencode(form or {}).encode()
         for _ in range(REDIRECTS):
             skipped = self._hold_back(path, site, deferred)
@@ -83,7 +87,10 @@ class BoundBrowser:
                 given["Content-Type"] = "application/x-www-form-urlencoded"
             if skipped:
                 given["Secure-Session-Skipped"] = skipped
+            has_short = all(self._keeper.remaining(session) is not None for session in self.sessions.values())
+            hops.append(f"{method} of {site}, {'with' if has_short else 'without'} the cookie, held back: {deferred}")
             reply = self._send(method, path, given, body, with_cookies=_sends_lax(method, site, mode))
+            hops.append(str(reply.status))
             if reply.status in (307, 308):
                 path = self._path_of(reply)
             elif mode == "navigate" and reply.status == 200 and _refreshes_itself(reply):

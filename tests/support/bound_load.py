@@ -1,7 +1,7 @@
 """People whose browsers bind their sessions, at a server in a process of its own whose answers often do not arrive.
 
-Time passes faster for server and browsers than for us: a short session lasts two and a half seconds. Whoever is asked
-to sign in again, although they did not sign out, is counted.
+Time passes faster for server and browsers than for us: a short session lasts five seconds. Whoever is asked to sign in
+again, although they did not sign out, is counted.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tests.support.servers import ServerProcess
 SPEED = 30
 """Seconds that pass for server and browsers in one of ours. What the library allows for shrinks with them: an answer is
 to leave within 5 of their seconds, and on a busy machine a twentieth of a second is soon over."""
-SHORT_LIFETIME = 75
-"""Of the short session, in their seconds. Browsers that renew it ahead of time, in its last 120, do so all the time."""
+SHORT_LIFETIME = 150
+"""Of the short session, in their seconds; in the last 120 some browsers renew it ahead of time."""
 SHARE = 0.25
 """Of the answers: lost, late, or a 503."""
 TABS = 3
@@ -50,6 +50,8 @@ class Counts:
     faults: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    unexpected: Counter[str] = field(default_factory=Counter)
+    """How people came to be signed out."""
 
     @property
     def wrong(self) -> dict[str, int]:
@@ -66,6 +68,8 @@ class Person:
         self.user = f"user-{number}"
         self.pages: Counter[str] = Counter()
         self.signed_out = 0
+        self.unexpected: list[str] = []
+        """How it came to that."""
         self._chance, self._lock = Random(number), threading.Lock()
         self._sure = HttpWire(server.port)
         self.wire = Unreliable(self._sure, SHARE, Random(number + 1000))
@@ -85,7 +89,7 @@ class Person:
         """One tab: ask for a page, often, by links of every kind and as script does."""
         while not done.is_set():
             self._ask()
-            sleep(self._draw_uniform(0.02, 0.4))
+            sleep(self._draw_uniform(0.2, 3.0))
 
     def _ask(self) -> None:
         site, method = self._draw(SITES), self._draw(["GET", "GET", "POST"])
@@ -101,6 +105,7 @@ class Person:
         self._count(self._kind(reply))
         if reply.status in (401, 303):
             self.signed_out += 1
+            self.unexpected.append(" -> ".join(self.browser.hops.list))
 
     def _kind(self, reply: Reply) -> str:
         if reply.status == 200:
@@ -202,6 +207,7 @@ def _sum_up(counts: Counts, crowd: Iterable[Person], robbers: Iterable[Thief]) -
         counts.refreshes += person.browser.refreshes()
         counts.honest_sign_outs += person.signed_out
         counts.pages += person.pages
+        counts.unexpected.update(person.unexpected)
         counts.faults += person.wire.faults
         counts.events.update(person.browser.events)
         counts.keys_forgotten += not person.browser.sessions
