@@ -14,8 +14,8 @@ from tests.support.bound_load import load
 @pytest.mark.slow
 def test_hundreds_of_refreshes_with_lost_answers_sign_nobody_out(sqlite_url: str) -> None:
     make_app(sqlite_url)
-    counts = load(sqlite_url, refreshes=200, people=24, seconds=25)
+    counts = load(sqlite_url, refreshes=150, people=20, seconds=20)
     assert counts.wrong == {}, counts
-    assert counts.refreshes >= 100  # a busy machine does fewer
+    assert counts.refreshes >= 60  # a busy machine does fewer
     assert set(counts.faults) >= {"lost", "late", "503", "lost before it was served", "503 before it was served"}
     assert not [event for event in counts.events if event.startswith("forgotten")]
