@@ -10,6 +10,7 @@ import hmac
 import json
 import time
 from collections.abc import Iterator
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,12 @@ def test_cve_2026_48523_a_registered_key_of_another_algorithm_is_no_key(issuer: 
     text = compact({"alg": "HS256", "kid": "oct", "typ": "JWT"})
     mac = encode(hmac.new(b"secret", text.encode(), hashlib.sha256).digest())
     assert refused(service, f"{text}.{mac}") == "unknown_key"
+
+
+def test_cve_2026_48526_no_pyjwt_is_installed_that_has_these_faults() -> None:
+    """Ours may hold without the library's mending; nobody is asked to rely on that."""
+    (floor,) = (each for each in requires("flask-corbado-session") or [] if each.lower().startswith("pyjwt"))
+    assert floor.replace(" ", "").lower().startswith("pyjwt[crypto]>=2.14")
 
 
 # ---- a key that comes with the token
