@@ -1,7 +1,7 @@
 """Look for known holes in what is published and in how it is made: ``make audit``.
 
-Prints a table of verdicts: ``ok``, ``FAILED``, or ``not run`` where a check could not be made here, which is no pass. Exits
-with 1 if one failed; with ``--strict`` also if one was not run. The bill of materials is written to build/sbom.cdx.json.
+Prints a table of verdicts: ``ok``, ``FAILED``, or ``not run`` where a check could not be made here, which is no pass.
+Exits with 1 if one failed; with ``--strict`` also if one was not run. The bill of materials: build/sbom.cdx.json.
 """
 
 from __future__ import annotations
@@ -86,7 +86,15 @@ def advisories() -> Verdict:
 def workflows() -> Verdict:
     """What zizmor says of the GitHub workflows. It asks GitHub nothing, so that it says the same everywhere."""
     zizmor = Path(sys.executable).with_name("zizmor")
-    command = [zizmor, "--offline", "--pedantic", "--strict-collection", "--no-progress", "--color=never", ".github"]
+    command: list[str | Path] = [
+        zizmor,
+        "--offline",
+        "--pedantic",
+        "--strict-collection",
+        "--no-progress",
+        "--color=never",
+        ".github",
+    ]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     return _of_linter(run, "no finding in .github, the pedantic ones included")
 

@@ -18,5 +18,5 @@ def new_environment(folder: Path) -> Path:
 
 def install(python: Path, requirement: str) -> None:
     """Install a requirement as constraints.txt pins it. The pip is ours, and the environment has none."""
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "-qq"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "install", "-qq"]
     subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", requirement], check=True)
