@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.docs-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench soak clean
+.PHONY: help demo test check lint format docs bench soak clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -34,6 +35,10 @@ format: $(STAMP) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(DOCS_STAMP) ## Build the documentation site: build/docs/index.html
+	@$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+	@echo "The site is in build/docs; open build/docs/index.html."
+
 bench: $(STAMP) ## Measure the request path
 	@$(BIN)/python -m benchmarks
 
@@ -42,7 +47,7 @@ soak: $(STAMP) ## Break servers and the database under load for MINUTES=10, and 
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 clean: ## Remove the virtual environment, caches and built files
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # A Python without ensurepip (Debian's, say) makes an environment without pip; its own pip then installs one.
@@ -53,4 +58,8 @@ $(STAMP): pyproject.toml constraints.txt
 		$(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[demo,test]'
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	@touch $@
