@@ -27,7 +27,6 @@ myst_url_schemes = ["http", "https", "mailto"]
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
-autodoc_class_signature = "separated"
 python_maximum_signature_line_length = 88
 
 html_theme = "furo"

@@ -68,7 +68,12 @@ class Problem(CorbadoSessionError, HTTPException):
         return {**members, **self.members, "message": self.description}
 
     def get_headers(self, environ: Any = None, scope: Any = None) -> list[tuple[str, str]]:
-        """Werkzeug's headers of this status, with the content type of the body."""
+        """Werkzeug's headers of this status, with the content type of the body.
+
+        :param environ: Werkzeug passes the WSGI environment; not used.
+        :param scope: Werkzeug passes the ASGI scope; not used.
+        :returns: names and values.
+        """
         kind = "text/html; charset=utf-8" if self._is_page() else "application/problem+json"
         headers = [header for header in super().get_headers(environ, scope) if header[0] != "Content-Type"]
         if self.redirect_htmx_to is not None:
@@ -76,7 +81,12 @@ class Problem(CorbadoSessionError, HTTPException):
         return [("Content-Type", kind), *headers]
 
     def get_body(self, environ: Any = None, scope: Any = None) -> str:
-        """The page or the problem+json."""
+        """The page or the problem+json.
+
+        :param environ: Werkzeug passes the WSGI environment; not used.
+        :param scope: Werkzeug passes the ASGI scope; not used.
+        :returns: HTML for a person who navigates, else JSON.
+        """
         if self._is_page():
             return render_template(
                 "corbado_session/error.html",
