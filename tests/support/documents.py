@@ -14,6 +14,8 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 DOCUMENTS = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
+RUN_AS_ONE_FILE = [page for page in DOCUMENTS if page.name != "tutorial.md"]
+"""The blocks of the tutorial are several files, which tests/integration/test_tutorial.py writes and runs."""
 ALL_PAGES = sorted([*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
 WRITTEN_AT = datetime(2026, 12, 1, tzinfo=UTC)
 """When the examples run, since some name a day that must be ahead."""
