@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,7 +22,7 @@ from tests.support.apps import make_app
 FOLDER = Path(__file__).parents[2] / "docs" / "errors"
 PAGES = {page.stem: page.read_text() for page in FOLDER.glob("*.md") if page.stem != "index"}
 SECTIONS = ["What happened", "What the client should do", "What the developer should do"]
-MADE = {
+MADE: dict[str, Callable[[], Problem]] = {
     "invalid_token": lambda: problems.InvalidBearer(
         "expired", "it ended at 2026-12-01T12:15:00Z, now is 2026-12-01T12:16:00Z"
     ),
@@ -94,13 +94,24 @@ def test_the_list_of_the_codes_is_whole() -> None:
 def test_the_operator_api_points_at_the_pages_too(sqlite_url: str) -> None:
     app, _, _ = make_app(sqlite_url, CORBADO_SESSION_API_SECRET="x" * 32, CORBADO_SESSION_PROJECT_ID="pro-1")
     answer = app.test_client().get("/v2/sessions")
-    assert (answer.status_code, answer.json["type"]) == (401, "/flask-corbado-session/errors/unauthenticated.html")
+    assert (answer.status_code, answer.get_json()["type"]) == (
+        401,
+        "/flask-corbado-session/errors/unauthenticated.html",
+    )
 
 
 def test_an_app_gives_its_own_problem_a_type_of_its_own(sqlite_url: str) -> None:
     class Overdrawn(Problem):
-        code, title, error_code, type_uri = 403, "Overdrawn", "overdrawn", "https://api.example/overdrawn"  # type: ignore[assignment]
+        code = 403
+        title, error_code = "Overdrawn", "overdrawn"
+
+        @property
+        def type_uri(self) -> str:
+            return "https://api.example/overdrawn"
+
+    def pay() -> str:
+        raise Overdrawn("There is no money left.")
 
     app: Flask = make_app(sqlite_url)[0]
-    app.add_url_rule("/pay", view_func=lambda: (_ for _ in ()).throw(Overdrawn("There is no money left.")))
-    assert app.test_client().get("/pay").json["type"] == "https://api.example/overdrawn"
+    app.add_url_rule("/pay", view_func=pay)
+    assert app.test_client().get("/pay").get_json()["type"] == "https://api.example/overdrawn"
