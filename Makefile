@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.demo
+DOCS_STAMP := $(VENV)/.docs-installed
 AUDIT := .audit
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench soak dist audit clean
+.PHONY: help demo test check lint format docs bench soak dist audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -37,6 +38,10 @@ lint: $(STAMP) ## Check format, lint and types
 format: $(STAMP) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(DOCS_STAMP) ## Build the documentation site: build/docs/index.html
+	@$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+	@echo "The site is in build/docs; open build/docs/index.html."
 
 bench: $(STAMP) ## Measure the request path
 	@$(BIN)/python -m benchmarks
@@ -79,4 +84,8 @@ $(AUDIT)/.installed: tools/requirements.txt
 	@echo "Installing into $(AUDIT), once."
 	$(call make_environment,$(AUDIT))
 	@$(AUDIT)/bin/python $(PIP_INSTALL) --requirement tools/requirements.txt
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[docs]'
 	@touch $@

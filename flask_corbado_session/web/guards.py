@@ -37,6 +37,7 @@ def login_required(view: View | None = None, /, *, recheck: bool = False) -> Any
 
     Used with or without parentheses, on sync and async views. ``OPTIONS`` passes: a preflight brings no cookies.
 
+    :param view: the view, when used without parentheses.
     :param recheck: read the session's row even with a valid short session, for what must not wait the second that a
         revocation takes. The view then answers 503 while the database is down.
     :returns: the view, guarded; or a decorator, when called with parentheses.
