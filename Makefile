@@ -51,10 +51,10 @@ soak: $(STAMP) ## Break servers and the database under load for MINUTES=10, and 
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 dist: $(AUDIT)/.installed ## Build wheel and sdist into dist/, reproducibly, and try both in an empty environment
-	@$(AUDIT)/bin/python -m tools.dist
+	@$(AUDIT)/bin/python -m tests.release.dist
 
 audit: $(AUDIT)/.installed ## Print what auditors of packages, workflows and code say; STRICT=1 lets none be left out
-	@$(AUDIT)/bin/python -m tools.audit $(if $(STRICT),--strict)
+	@$(AUDIT)/bin/python -m tests.release.audit $(if $(STRICT),--strict)
 
 clean: ## Remove the virtual environments, caches and built files
 	rm -rf $(VENV) $(AUDIT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
@@ -80,10 +80,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[demo,test]'
 	@touch $(DEMO_STAMP) $@
 
-$(AUDIT)/.installed: tools/requirements.txt
+$(AUDIT)/.installed: tests/release/requirements.txt
 	@echo "Installing into $(AUDIT), once."
 	$(call make_environment,$(AUDIT))
-	@$(AUDIT)/bin/python $(PIP_INSTALL) --requirement tools/requirements.txt
+	@$(AUDIT)/bin/python $(PIP_INSTALL) --requirement tests/release/requirements.txt
 	@touch $@
 
 $(DOCS_STAMP): $(STAMP)
