@@ -22,7 +22,7 @@ password_limit = limiter.shared_limit(
 )
 """One limit for both password forms and for passkeys, against guessing in a browser that was left open."""
 OFFERED_FOR = timedelta(minutes=5)
-"""A passkey can be added so long after a sign-in without another proof of who the user is."""
+"""A passkey is offered in a short session that was issued so soon after a sign-in."""
 
 
 @blueprint.get("/dashboard")
@@ -39,9 +39,12 @@ def dashboard() -> str:
 
 
 def _offers_passkey() -> bool:
-    """Whether to offer a passkey: to whom has none and has just signed in with their password. Costs no query."""
-    signed_in_at = current_session.auth_time
-    is_recent = signed_in_at is not None and datetime.now(UTC) - signed_in_at < OFFERED_FOR
+    """Whether to offer a passkey: to whom has none and has just signed in with their password. Costs no query.
+
+    "Just" is told by the short session: it is of the sign-in itself, or not much younger.
+    """
+    signed_in_at, issued_at = current_session.auth_time, current_session.issued_at
+    is_recent = signed_in_at is not None and issued_at is not None and issued_at - signed_in_at < OFFERED_FOR
     return is_recent and current_session.amr == ("pwd",) and "passkey" not in current_session.claims
 
 

@@ -123,6 +123,8 @@ async function offerInField(area) {
 
 /** Have the browser make a passkey without asking, where it does that for people who have just used a password. */
 async function makeQuietly(area) {
+  if (sessionStorage.getItem("passkey-tried") === area.dataset.quietly) return; // once after each sign-in
+  sessionStorage.setItem("passkey-tried", area.dataset.quietly);
   const can = await PublicKeyCredential.getClientCapabilities?.().catch(() => ({}));
   if (!can?.conditionalCreate) return;
   try {

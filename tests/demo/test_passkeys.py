@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 
 from demo_site.extensions import db
 from demo_site.models import find_by_email
-from demo_site.passkey_store import MAX_PASSKEYS, Passkey
+from demo_site.passkey_refusals import MAX_PASSKEYS
+from demo_site.passkey_store import Passkey
 from flask_corbado_session.testing import move_clock
 from tests.demo.conftest import CREDENTIALS, PAGE, MakeApp
 from tests.demo.passkeys import EMAIL, add, code, confirm, finish, options, session, sign_in, sign_up
