@@ -10,10 +10,13 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
+from flask_corbado_session import current_user
 from flask_corbado_session.model.errors import StoreUnavailable
 from flask_corbado_session.verification.http import fetch_json
 from flask_corbado_session.verification.remote_keys import RemoteKeys, read_keys
+from tests.support.bound_site import BoundSite
 from tests.support.issuers import KEYS, Answer, Issuer, body, document
 from tests.support.jars import DEVICE, LONG, SHORT
 from tests.support.key_files import a_jwk
@@ -64,6 +67,29 @@ def test_cve_2020_28724_two_slashes_lead_nowhere_else(alice: FlaskClient) -> Non
     check_stays(alice, "//evil.example", "//evil.example/%2f..", "////evil.example", "/.//evil.example/")
     answer = alice.get("//evil.example", base_url=HERE, headers={"Accept": "text/html"})
     assert (answer.status_code, answer.headers.get("Location")) == (404, None)
+
+
+def test_cve_2020_28724_a_request_that_is_sent_again_stays_on_its_host(sqlite_url: str) -> None:
+    """The path asked for may begin with two slashes: as an address that would be another host's."""
+    site = BoundSite(sqlite_url)
+    site.app.before_request(lambda: (bool(current_user), None)[1])
+    cookies = site.expired().jar.header()
+    for path in ("//evil.example/", "//evil.example//a?b=c", "///evil.example/"):
+        from_elsewhere = _navigated(site, path, Cookie=cookies, Sec_Fetch_Site="cross-site")
+        again = _navigated(site, path, Cookie=f"{cookies}; {SHORT}=expired", Sec_Fetch_Site="none")
+        assert (from_elsewhere.status_code, again.status_code) == (200, 307)
+        for address in (from_elsewhere.headers["Refresh"].partition("url=")[2], again.headers["Location"]):
+            assert urlsplit(urljoin(HERE, address)).netloc == "www.example.com"
+        assert 'href="//' not in from_elsewhere.text
+
+
+def _navigated(site: Site, path: str, **headers: str) -> TestResponse:
+    """What a browser is answered that goes to this path of the site, slashes and all."""
+    path, _, query = path.partition("?")
+    named = {name.replace("_", "-"): value for name, value in {**headers, "Sec_Fetch_Mode": "navigate"}.items()}
+    environ = {"PATH_INFO": path, "QUERY_STRING": query}
+    client = site.app.test_client(use_cookies=False)
+    return client.get("/", base_url=HERE, headers=named, environ_overrides=environ)
 
 
 def test_cve_2021_32618_many_slashes_and_backslashes_lead_nowhere_else(alice: FlaskClient) -> None:

@@ -21,6 +21,7 @@ from flask import Flask
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
+from flask_corbado_session.binding.proofs import InvalidProof, read_registration
 from flask_corbado_session.testing import move_clock
 from tests.support.apps import make_app, state_of
 from tests.support.issuers import KEYS, Issuer, claims_at, public, signed, status
@@ -245,6 +246,21 @@ def test_cve_2023_6681_no_token_chooses_how_long_a_key_takes_to_derive(app: Flas
     assert refused(app, f"{encode(header)}.AA.AA.AA.AA") == "malformed"
     assert refused(app, f"{encode(header)}.{encode(CLAIMS)}.AA") == "algorithm"
     assert time.monotonic() - began < 5  # two thousand million rounds take a quarter of an hour
+
+
+def test_cve_2023_6681_nor_does_a_key_that_a_stranger_sends_choose_how_long_its_check_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The proof of a device's key brings that key along: one of an exponent as long as itself is not even tried."""
+    private: Any = jwt.PyJWK(a_jwk("RS256")).key
+    numbers = private.private_numbers().public_numbers
+    key = {"kty": "RSA", "n": public(RSA)["n"], "e": encode((numbers.n - 2).to_bytes(256, "big"))}
+    claims, header = {"jti": "challenge"}, {"typ": "dbsc+jwt", "kid": ...}
+    assert read_registration(signed(claims, RSA, jwk=public(RSA), **header)).challenge == "challenge"
+    opened = _opened(monkeypatch)
+    with pytest.raises(InvalidProof, match="too long"):
+        read_registration(signed(claims, RSA, jwk=key, **header))
+    assert opened == []
 
 
 def test_cve_2016_7036_signatures_and_secrets_are_compared_in_constant_time(
