@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.demo
+DOCS_STAMP := $(VENV)/.docs-installed
 AUDIT := .audit
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench soak dist audit clean
+.PHONY: help demo test check lint format docs bench soak dist audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -38,6 +39,10 @@ format: $(STAMP) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(DOCS_STAMP) ## Build the documentation site: build/docs/index.html
+	@$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+	@echo "The site is in build/docs; open build/docs/index.html."
+
 bench: $(STAMP) ## Measure the request path
 	@$(BIN)/python -m benchmarks
 
@@ -46,10 +51,10 @@ soak: $(STAMP) ## Break servers and the database under load for MINUTES=10, and 
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 dist: $(AUDIT)/.installed ## Build wheel and sdist into dist/, reproducibly, and try both in an empty environment
-	@$(AUDIT)/bin/python -m tools.dist
+	@$(AUDIT)/bin/python -m tests.release.dist
 
 audit: $(AUDIT)/.installed ## Print what auditors of packages, workflows and code say; STRICT=1 lets none be left out
-	@$(AUDIT)/bin/python -m tools.audit $(if $(STRICT),--strict)
+	@$(AUDIT)/bin/python -m tests.release.audit $(if $(STRICT),--strict)
 
 clean: ## Remove the virtual environments, caches and built files
 	rm -rf $(VENV) $(AUDIT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
@@ -75,8 +80,12 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[demo,test]'
 	@touch $(DEMO_STAMP) $@
 
-$(AUDIT)/.installed: tools/requirements.txt
+$(AUDIT)/.installed: tests/release/requirements.txt
 	@echo "Installing into $(AUDIT), once."
 	$(call make_environment,$(AUDIT))
-	@$(AUDIT)/bin/python $(PIP_INSTALL) --requirement tools/requirements.txt
+	@$(AUDIT)/bin/python $(PIP_INSTALL) --requirement tests/release/requirements.txt
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[docs]'
 	@touch $@

@@ -28,7 +28,11 @@ Fingerprint = tuple[int, ...]
 
 
 class KeyFileError(SettingsError):
-    """The key file can't be used. The text says which file and what to do, and holds nothing of a key."""
+    """The key file can't be used. The text says which file and what to do, and holds nothing of a key.
+
+    :param path: the file.
+    :param problem: what is wrong with it, and what to do.
+    """
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"CORBADO_SESSION_KEYS_FILE: {path} {problem}")

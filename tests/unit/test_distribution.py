@@ -56,7 +56,14 @@ def test_the_wheel_says_what_it_needs(tmp_path: Path) -> None:
 
 def test_the_sdist_holds_what_its_tests_need(tmp_path: Path) -> None:
     files = sdist_files(tmp_path)
-    assert {"README.md", "LICENSE", "Makefile", "constraints.txt", "tests/unit/test_distribution.py"} <= files
+    assert {
+        "README.md",
+        "LICENSE",
+        "SECURITY.md",
+        "Makefile",
+        "constraints.txt",
+        "tests/unit/test_distribution.py",
+    } <= files
     assert {path.split("/")[0] for path in files if "/" in path} >= {"flask_corbado_session", "demo_site", "docs"}
 
 

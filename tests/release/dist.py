@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from tools.environments import ROOT, install, new_environment
+from tests.release.environments import ROOT, install, new_environment
 
 DIST = ROOT / "dist"
 BUILD = (
@@ -38,7 +38,7 @@ def main() -> None:
         for file in hashes:
             python = new_environment(Path(folder, "empty"))
             install(python, str(first / file))
-            subprocess.run([python, "-I", ROOT / "tools" / "tryout.py", ROOT], cwd=folder, check=True)
+            subprocess.run([python, "-I", ROOT / "tests" / "release" / "tryout.py", ROOT], cwd=folder, check=True)
         publish(first, hashes)
 
 

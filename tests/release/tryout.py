@@ -1,6 +1,6 @@
 """Run the examples of the README and the first pages against the library that is installed, not the one beside them.
 
-``python -I tools/tryout.py REPOSITORY``, in an environment with the library and what it needs, and nothing else.
+``python -I tests/release/tryout.py REPOSITORY``, in an environment with the library and its dependencies alone.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tools.environments import ROOT, install, new_environment
+from tests.release.environments import ROOT, install, new_environment
 
 SBOM = ROOT / "build" / "sbom.cdx.json"
 FAILED, NOT_RUN, OK = "FAILED", "not run", "ok"
