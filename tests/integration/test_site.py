@@ -92,4 +92,4 @@ def test_the_type_of_a_problem_leads_to_its_page_where_the_app_serves_the_site(s
     )
     with app.test_client().get(CsrfRejected().type_uri) as page:
         assert (page.status_code, page.mimetype) == (200, "text/html")
-        assert "What the client should do" in page.text
+        assert "What the client should do" in page.get_data(as_text=True)

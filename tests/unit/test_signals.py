@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
-from itertools import pairwise
 from typing import Any
 
 import pytest
+from blinker import NamedSignal
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -22,14 +20,10 @@ HERE = Context("192.0.2.7", "Tests/1.0")
 
 
 def documented() -> dict[str, set[str]]:
-    """Name of the signal without its prefix: the keywords that the text below it names in backquotes."""
-    body = ast.parse(inspect.getsource(signals)).body
-    texts = {}
-    for assignment, text in pairwise(body):
-        made = re.search(r"_signals\.signal\('corbado-(.*)'\)", ast.unparse(assignment))
-        if made and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            texts[made[1]] = set(re.findall(r"``(\w+)``", str(text.value.value)))
-    return texts
+    """Name of the signal without its prefix: the keywords that its docstring names in backquotes."""
+    made = [value for value in vars(signals).values() if isinstance(value, NamedSignal)]
+    keywords = {signal.name: set(re.findall(r"``(\w+)``", signal.__doc__ or "")) for signal in made}
+    return {name.removeprefix("corbado-"): words for name, words in keywords.items()}
 
 
 def ask(client: FlaskClient) -> Any:
