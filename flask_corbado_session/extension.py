@@ -20,7 +20,7 @@ from .model.settings import Settings
 from .model.users import UserId
 from .sessions.hooks import ClaimsLoader
 from .sessions.parts import AppState
-from .web import actions, cookies, live, text, views
+from .web import actions, bound, cookies, live, text, views
 from .web.actions import ANY_USER, AnyUser
 from .web.app_engine import AppEngine
 from .web.csrf_exempt import exempt_from_origin_check
@@ -90,7 +90,7 @@ class CorbadoSession:
             state = self._on_database(app, db, settings)
         app.extensions[EXTENSION] = state
         watch_for_flask_login(app)
-        app.wsgi_app = cookies.wrap(app.wsgi_app, state, lambda: spare_own_routes(app))  # type: ignore[method-assign, assignment]
+        app.wsgi_app = cookies.wrap(app.wsgi_app, state, lambda: _at_first(app))  # type: ignore[method-assign, assignment]
         app.register_blueprint(_routes(state))
         app.cli.add_command(commands.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
@@ -363,6 +363,12 @@ class CorbadoSession:
         :returns: a path of this app; or a URL, for an origin that ``CORS_ORIGINS`` or ``COOKIE_DOMAIN`` allows.
         """
         return actions.next_url(default)
+
+
+def _at_first(app: Flask) -> None:
+    """What waits for the app to be complete."""
+    spare_own_routes(app)
+    bound.stand_first(app)
 
 
 def _routes(state: AppState) -> Blueprint:

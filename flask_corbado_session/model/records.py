@@ -12,8 +12,9 @@ from .frozen import FrozenDict, frozen
 EndReason = Literal["signed_out", "revoked", "operator", "reuse", "superseded", "user_disabled", "limit"]
 """Why a session was ended; stored."""
 
-GoneReason = EndReason | Literal["expired", "idle", "missing"]
-"""Why a long session no longer serves; the last three are computed, never stored."""
+GoneReason = EndReason | Literal["expired", "idle", "missing", "unproven"]
+"""Why a long session no longer serves; the last four are computed, never stored. An unproven one goes on elsewhere:
+it is bound to a key that this browser did not prove."""
 
 SessionState = Literal["live", "ended", "expired", "idle"]
 """What a session's row amounts to at a time (``database.conditions``)."""
@@ -70,6 +71,8 @@ class ShortSession:
     token_id: str | None = None
     auth_time: datetime | None = None
     amr: tuple[str, ...] = ()
+    bound: bool = False
+    """Whether the browser proved, for this short session, that it holds the key its long one is bound to."""
     claims: Mapping[str, Any] = field(default_factory=FrozenDict)
     """The app's own claims. They can't be changed, because one value serves every request with this token."""
 
@@ -118,6 +121,8 @@ class LongSession:
     previous: Context | None = None
     """The second context of a reopened or stolen session."""
     is_current: bool = False
+    bound: bool = False
+    """Whether it is bound to a key of its browser's, so that a copy of its cookies can't be refreshed."""
     device_title: str = ""
     """The name or label of its device, in a history."""
 

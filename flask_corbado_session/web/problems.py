@@ -200,6 +200,16 @@ class Unavailable(Problem, ServiceUnavailable):
         self.retry_after = RETRY_AFTER
 
 
+class ProofPending(Unavailable):
+    """A bound session came, and its browser says that it could not prove its key just now. ``reason`` is the browser's.
+
+    The person is still signed in."""
+
+    title = "Your browser could not confirm this device"
+    error_code = "device_proof_pending"
+    description = "You are still signed in. Please wait a moment and try again, or sign in again on this device."
+
+
 class LogoutIncomplete(Unavailable):
     """This browser forgot the session, and the database could not be told."""
 
@@ -209,6 +219,23 @@ class LogoutIncomplete(Unavailable):
         "This browser has forgotten your session, but the server could not be told: a copy of it would still work. "
         "Sign in again in a moment and sign it out on your devices page."
     )
+
+
+class ProofNeeded(Problem, Forbidden):
+    """A browser is to prove the key of its session; the challenge stands in ``Secure-Session-Challenge``."""
+
+    title = "A proof of the device's key is needed"
+    error_code = "device_proof_required"
+    description = "Answer the challenge with the key of this session."
+
+
+class DeviceBindingRefused(Problem):
+    """A browser's key was not registered; its session goes on unbound."""
+
+    code = 400
+    title = "The key was not registered"
+    error_code = "device_binding_refused"
+    description = "The key was not registered. The session goes on without one."
 
 
 class SessionNotFoundProblem(Problem, NotFound, SessionNotFound):
