@@ -86,6 +86,8 @@ $(AUDIT)/.installed: tests/release/requirements.txt
 	@$(AUDIT)/bin/python $(PIP_INSTALL) --requirement tests/release/requirements.txt
 	@touch $@
 
-$(DOCS_STAMP): $(STAMP)
+$(DOCS_STAMP): pyproject.toml constraints.txt
+	@echo "Installing what builds the documentation into $(VENV), once; this takes less than a minute."
+	$(call make_environment,$(VENV))
 	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[docs]'
 	@touch $@
