@@ -220,7 +220,7 @@ MUTANTS = [
         DEVICES,
         "return self._database.transaction(disown, disown_again)",
         "return self._database.run(disown, disown_again, writes=True)",
-        '"this wasn\'t me" is spent, and the intruder\'s sessions go on',
+        "\"this wasn't me\" is spent, and the intruder's sessions go on",
         STORE + "test_a_device_is_forgotten_and_its_sessions_end_together_or_not_at_all",
     ),
     Mutant(

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from .mutant import INTEGRATION, Mutant
 
-REFRESH, SIGN_IN, ENDING, LINKS = "sessions/refresh.py", "sessions/sign_in.py", "sessions/ending.py", "sessions/new_device.py"
+REFRESH, SIGN_IN, ENDING, LINKS = (
+    "sessions/refresh.py",
+    "sessions/sign_in.py",
+    "sessions/ending.py",
+    "sessions/new_device.py",
+)
 MINTING, PRESENTED, AHEAD = "sessions/minting.py", "sessions/presented.py", "sessions/ahead.py"
 REVOCATION, CONNECTED = "sessions/revocation.py", "sessions/connected.py"
 LIFECYCLE, NOTICES = "test_lifecycle.py::", "test_notices.py::"
@@ -143,8 +148,7 @@ MUTANTS = [
         "if self.old_logins is not None:  # before",
         "if False:  # before",
         "an old login of a revoked user becomes a session again",
-        INTEGRATION
-        + "test_moving_flask_login.py::test_revoking_a_user_who_has_not_come_yet_refuses_their_old_logins",
+        INTEGRATION + "test_moving_flask_login.py::test_revoking_a_user_who_has_not_come_yet_refuses_their_old_logins",
     ),
     Mutant(
         LINKS,

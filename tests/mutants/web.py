@@ -8,7 +8,12 @@ ORIGIN, NEXT, REQUEST, GUARDS = "web/origin.py", "web/next_url.py", "web/request
 COOKIES, CURRENT, STEP_UP, RESUME = "web/cookies.py", "web/current.py", "web/step_up.py", "web/resume.py"
 VIEWS, ACTIONS, CHALLENGE, STATE = "web/views.py", "web/actions.py", "web/challenge.py", "web/state.py"
 PAGES, SCRIPT = "web/device_views.py", "static/corbado-session.js"
-OF_ORIGIN, OF_COOKIES, OF_GUARDS, OF_CURRENT = "test_origin.py::", "test_cookies.py::", "test_guards.py::", "test_current.py::"
+OF_ORIGIN, OF_COOKIES, OF_GUARDS, OF_CURRENT = (
+    "test_origin.py::",
+    "test_cookies.py::",
+    "test_guards.py::",
+    "test_current.py::",
+)
 APPS, CORS, STEPS = INTEGRATION + "test_apps.py::", INTEGRATION + "test_cors.py::", INTEGRATION + "test_step_up.py::"
 KEPT, WHO = INTEGRATION + "test_handed_out_and_kept.py::", INTEGRATION + "test_who_may_be_signed_in.py::"
 TABLE, ELSEWHERE = INTEGRATION + "test_request_table.py::", INTEGRATION + "test_bearers_made_elsewhere.py::"
@@ -171,9 +176,8 @@ MUTANTS = [
     ),
     Mutant(
         CHALLENGE,
-        "if hooks.unauthorized_handler is not None and (response := hooks.call(hooks.unauthorized_handler)) is not None:\n"
-        "        return response",
-        "if hooks.unauthorized_handler is not None:\n        return hooks.call(hooks.unauthorized_handler)",
+        "(response := hooks.call(hooks.unauthorized_handler)) is not None:\n",
+        "[response := hooks.call(hooks.unauthorized_handler)]:\n",
         "an unauthorized_handler that forgot its return lets the view run for nobody",
         OF_GUARDS + "test_a_handler_that_forgot_its_return_lets_nobody_in",
     ),

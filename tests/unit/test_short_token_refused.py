@@ -219,3 +219,20 @@ def test_no_other_character_at_any_place_is_accepted(place: int, other: str) -> 
 @given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
 def test_no_other_text_is_accepted(text: str) -> None:
     assert refused(text).code in ("empty", "malformed")
+
+
+def padded(length: int) -> str:
+    """A well signed token of at least so many bytes, and hardly more."""
+    tokens = (token({"x": "a"}, {"pad": "x" * pad}) for pad in range(2500, 4000))
+    return next(each for each in tokens if len(each) >= length)
+
+
+def test_4096_bytes_are_parsed_and_not_one_more() -> None:
+    assert len(padded(4096)) == 4096
+    assert verifier().verify(padded(4096), NOON).user_id == "alice"
+    assert refused(padded(4097)).code == "malformed"
+
+
+def test_a_token_ends_in_the_very_second_of_its_exp() -> None:
+    assert verifier().verify(token(claims={"exp": SECONDS + 1}), NOON).user_id == "alice"
+    assert refused(token(claims={"exp": SECONDS})).code == "expired"
