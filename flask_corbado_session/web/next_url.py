@@ -13,7 +13,11 @@ from .origin import is_same_host, safe_next
 
 def next_of_request(settings: Settings) -> str | None:
     """The ``next`` of this request, if it stays on this origin or goes to one that the settings allow."""
-    return local_next(request.values.get("next"), settings)
+    try:
+        value = request.values.get("next")
+    except UnicodeDecodeError:  # Werkzeug's, of a query that is not UTF-8
+        return None
+    return local_next(value, settings)
 
 
 def local_next(value: object, settings: Settings) -> str | None:

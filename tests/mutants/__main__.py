@@ -36,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make mutants")
     parser.add_argument("--only", default="", help="those whose file, test or meaning contains this text")
     parser.add_argument("--jobs", type=int, default=2, help="how many run at once")
+    parser.add_argument("--first", type=int, default=1, help="begin with the mutant of this number")
     options = parser.parse_args(arguments)
     chosen = [mutant for mutant in MUTANTS if options.only in f"{mutant.file} {mutant.test} {mutant.means}"]
+    chosen = chosen[options.first - 1 :]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies = [_copy(Path(folder) / str(number)) for number in range(options.jobs)]
         failing = _failing_unmutated(copies[0], chosen)
@@ -83,9 +85,14 @@ def _run_all(mutants: Sequence[Mutant], copies: Sequence[Path]) -> list[Result]:
     with ThreadPoolExecutor(len(copies)) as threads:
         for number, (mutant, result) in enumerate(zip(mutants, threads.map(run, mutants), strict=True), 1):
             results.append(result)
-            where, test = f"{mutant.file}:{mutant.line}", mutant.test_id.partition("::")[2]
-            print(f"{number:3} {result:10} {where:34} {mutant.means}\n{'':15}by {test}", flush=True)
+            _print_row(number, mutant, result)
     return results
+
+
+def _print_row(number: int, mutant: Mutant, result: Result) -> None:
+    where = f"{mutant.file}:{mutant.line_in(mutant.path.read_text(encoding='utf-8'))}"
+    test = mutant.test_id.partition("::")[2]
+    print(f"{number:3} {result:10} {where:34} {mutant.means}\n{'':15}by {test}", flush=True)
 
 
 def _run(mutant: Mutant, copy: Path) -> Result:

@@ -95,7 +95,7 @@ MUTANTS = [
         '.where(c.id == bindparam("sid"), c.ended_at.is_(None))',
         '.where(c.id == bindparam("sid"))',
         "a theft is told twice, and writes over the reason of an earlier end",
-        STORIES + "test_theft_is_told_once_when_two_find_it_at_the_same_moment",
+        STORIES + "test_a_session_that_is_revoked_as_its_theft_is_found_keeps_that_reason_and_no_theft_is_told",
     ),
     Mutant(
         ROTATION,

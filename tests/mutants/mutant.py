@@ -30,15 +30,13 @@ class Mutant(NamedTuple):
         return ROOT / PACKAGE / self.file
 
     @property
-    def line(self) -> int:
-        """Where the edit begins."""
-        text = self.path.read_text(encoding="utf-8")
-        return text[: text.index(self.old)].count("\n") + 1
-
-    @property
     def test_id(self) -> str:
         """The test, as an argument for pytest."""
         return self.test if self.test.startswith("tests/") else UNIT + self.test
+
+    def line_in(self, text: str) -> int:
+        """Where the edit begins."""
+        return text[: text.index(self.old)].count("\n") + 1
 
     def applied_to(self, text: str) -> str:
         """The file's text with the edit; ValueError unless ``old`` stands in it once."""

@@ -71,8 +71,8 @@ MUTANTS = [
     ),
     Mutant(
         NEXT,
-        'return local_next(request.values.get("next"), settings)',
-        'return request.values.get("next")',
+        "return local_next(value, settings)",
+        "return value",
         "an open redirect after each sign-in and sign-out",
         "test_next_after_sign_in.py::test_whoever_signs_in_is_led_to_no_other_host",
     ),

@@ -86,7 +86,11 @@ def test_what_another_process_ended_is_known_after_an_interval(
 
 def test_the_interval_counts_from_the_answer(holds: Holds, rows: EndedRows, clock: MovingClock) -> None:
     """A query that takes longer than the interval would be asked again by each request otherwise."""
-    rows.before = lambda: clock.move(SECOND)
+
+    def slowly() -> None:
+        clock.move(SECOND)
+
+    rows.before = slowly
     holds("a")
     clock.move(milliseconds=999)
     holds("a")

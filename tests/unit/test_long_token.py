@@ -187,6 +187,12 @@ def test_the_salt_keeps_the_kinds_of_tokens_apart() -> None:
     assert SIGNER.load(signed(BODY, salt="itsdangerous.Signer")) is None
 
 
+def test_a_device_cookie_is_signed_with_a_salt_of_its_own() -> None:
+    devices = DeviceTokenSigner([SECRET])
+    assert devices.load(signed(bytes(16), salt="flask-corbado-session.device")) is not None
+    assert devices.load(signed(bytes(16), salt="flask-corbado-session.long")) is None
+
+
 # ---- ids
 
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_corbado_session.model.errors import InvalidShortSession
 from tests.support.rules import NOON, SECRET
 from tests.support.short_tokens import (
     CLAIMS,
@@ -214,6 +215,21 @@ def test_an_error_names_what_was_expected_and_what_came(code: str) -> None:
 def test_no_other_character_at_any_place_is_accepted(place: int, other: str) -> None:
     changed = GOOD[:place] + other + GOOD[place + 1 :]
     assert changed == GOOD or refused(changed).code in ("malformed", "signature", "unknown_key", "algorithm")
+
+
+def test_a_signature_has_one_spelling() -> None:
+    """Its last character holds two bits that no byte of it is made of."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    accepted = [last for last in alphabet if last != GOOD[-1] and not _is_refused(GOOD[:-1] + last)]
+    assert accepted == []
+
+
+def _is_refused(value: str) -> bool:
+    try:
+        verifier().verify(value, NOON)
+    except InvalidShortSession:
+        return True
+    return False
 
 
 @given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
