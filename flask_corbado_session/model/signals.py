@@ -24,5 +24,10 @@ session_reuse_detected = _signals.signal("corbado-session-reuse-detected")
 """A spent long token was used, so two hold the session, and it was ended: ``user_id``, ``session_id``, ``context``
 (who came with the spent token), ``previous`` (who was refreshed last)."""
 
+device_binding_failed = _signals.signal("corbado-device-binding-failed")
+"""A session that is bound to a key of its browser's came without a proof: ``user_id``, ``session_id``, ``context`` (who
+came), ``previous`` (who was refreshed last), ``skipped`` (why the browser says it sent none, else None). Nothing was
+changed. Sent once a minute at most, per session and process."""
+
 device_added = _signals.signal("corbado-device-added")
 """Somebody signed in on a device not seen before: ``user_id``, ``device_id``, ``session_id``, ``context``."""

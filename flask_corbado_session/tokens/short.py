@@ -82,6 +82,8 @@ def mint(short: ShortSession, key: Key, audience: str | None, cookie: str) -> st
     }
     if audience is not None:
         payload["aud"] = audience
+    if short.bound:
+        payload["dbsc"] = True
     token = jwt.encode(payload, key.private, algorithm=key.algorithm, headers={"kid": key.kid, "typ": "JWT"})
     if len(token) + len(cookie) > COOKIE_LIMIT:
         largest = max(short.claims, key=lambda name: len(json.dumps(short.claims[name])), default="amr")

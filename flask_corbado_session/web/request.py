@@ -10,11 +10,12 @@ from typing import TypeVar, cast
 from flask import has_request_context, request
 
 from ..model.errors import BadData, SessionNotFound, StoreUnavailable
-from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started
+from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started, Unproven
 from ..model.records import ShortSession
 from ..sessions.hooks import UserLoaderFailed
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
+from . import proving
 from .csrf_exempt import is_exempt
 from .origin import SAFE_METHODS, is_foreign
 from .problems import BadRequestProblem, CsrfRejected, SessionNotFoundProblem, Unavailable
@@ -23,6 +24,7 @@ from .state import EXTENSION, RequestState, app_state, current_request, current_
 
 log = logging.getLogger("flask_corbado_session")
 T = TypeVar("T")
+OutcomeT = TypeVar("OutcomeT", bound="Outcome | Unproven")
 SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "refresh", "logout"))
 """What a single-page app on another host may call (``CORS_ORIGINS``)."""
 
@@ -137,10 +139,11 @@ def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
     if parts is None or not presented.may_refresh:
         return Anonymous()
     find = parts.connected.find if is_connection(request_state) else parts.refresh.refresh
-    return _or_503(request_state, lambda: find(presented))
+    outcome = _or_503(request_state, lambda: find(presented))
+    return proving.resolve(request_state, outcome) if isinstance(outcome, Unproven) else outcome
 
 
-def _or_503(request_state: RequestState, find: Callable[[], Outcome]) -> Outcome:
+def _or_503(request_state: RequestState, find: Callable[[], OutcomeT]) -> OutcomeT | Anonymous:
     try:
         return find()
     except StoreUnavailable as error:

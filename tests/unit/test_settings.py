@@ -40,6 +40,7 @@ DEFAULTS = {
     "STORE_IP": True,
     "STORE_USER_AGENT": True,
     "REFRESH_AHEAD": 0.6,
+    "DEVICE_BINDING": False,
     "RETENTION": 90 * DAY,
     "API_SECRET": None,
     "PROJECT_ID": None,
