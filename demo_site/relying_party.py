@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from webauthn import (
     generate_authentication_options,
     generate_registration_options,
@@ -31,7 +31,7 @@ from webauthn.helpers.structs import (
 
 from .addresses import Addresses
 from .passkey_refusals import PasskeyRefused
-from .passkey_store import CREDENTIAL_ID_LENGTH, NewPasskey, Passkey
+from .passkey_store import CREDENTIAL_ID_LENGTH, NAME_LENGTH, NewPasskey, Passkey
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ PROVIDERS = {
     "fbfc3007-154e-4ecc-8c0b-6e020557d7bd": "Apple Passwords",
     "fdb141b2-5d84-443e-8a35-4698c205a502": "KeePassXC",
 }
-"""The first name of a passkey, by the AAGUID of its authenticator. Nobody attests it, so it is no more than a name."""
+"""The first name of a passkey, by the AAGUID of its authenticator. Nobody attests it, so it is a name and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +194,14 @@ def verify_new(answer: Answer, conditional: bool = False) -> NewPasskey:
         sign_count=verified.sign_count,
         is_synced=verified.credential_device_type == CredentialDeviceType.MULTI_DEVICE,
         transports=tuple(transport.value for transport in transports),
-        name=PROVIDERS.get(verified.aaguid, "Passkey"),
+        name=PROVIDERS.get(verified.aaguid) or _browser_label(),
     )
+
+
+def _browser_label() -> str:
+    """ "Chrome on Windows", as the devices page says it."""
+    label = current_app.jinja_env.filters["corbado_session_label"]
+    return str(label(request.user_agent.string))[:NAME_LENGTH]
 
 
 def verify_use(answer: Answer, passkey: Passkey) -> int:

@@ -67,16 +67,24 @@ async function press(area) {
   show(area, "");
   button.disabled = true;
   try {
-    location.assign((await perform(area)).location);
+    go((await perform(area)).location);
   } catch (error) {
     if (error.code === "insufficient_user_authentication" && area.dataset.confirm) {
-      return location.assign(area.dataset.confirm);
+      return go(area.dataset.confirm);
     }
     show(area, sentence(area, error));
     if (area.hasAttribute("data-autofill")) offerInField(area);
   } finally {
     button.disabled = false;
   }
+}
+
+/** Go to a page, also if it is this one: browsers only scroll then, if the address has a fragment. */
+function go(address) {
+  const to = new URL(address, location);
+  const isHere = to.pathname + to.search === location.pathname + location.search;
+  location.assign(to);
+  if (isHere && to.hash) location.reload();
 }
 
 function show(area, text) {
@@ -111,7 +119,7 @@ async function offerInField(area) {
   const performed = perform(area, "conditional");
   renewal = setTimeout(() => offerInField(area), RENEW_AFTER);
   try {
-    location.assign((await performed).location);
+    go((await performed).location);
   } catch (error) {
     if (error.name === "AbortError") return; // for the button, or for a new challenge
     clearTimeout(renewal);

@@ -153,6 +153,16 @@ def test_after_a_password_a_passkey_is_offered(ada: Person, email: str) -> None:
     assert authenticator.credentials[0]["isResidentCredential"]
 
 
+@pytest.mark.usefixtures("authenticator")
+def test_a_second_passkey_is_listed_at_once(ada: Person, authenticator: VirtualAuthenticator, email: str) -> None:
+    """Its page has the address that the browser is at already."""
+    come_with_passkey(ada, email)
+    authenticator.unplug()
+    VirtualAuthenticator(ada.page)
+    press(ada, "Add a passkey")
+    expect(ada.page.locator("#passkeys li")).to_have_count(2)
+
+
 # ---- step-up
 
 
@@ -163,7 +173,7 @@ def test_a_passkey_confirms_who_changes_the_password(signed_up: Person) -> None:
     press(signed_up, "Confirm with a passkey")
     arrive(signed_up, "/account/password")
     signed_up.page.get_by_label("New password").fill("another sound one")
-    signed_up.press("Change password")
+    signed_up.press("Set password")
     assert signed_up.sees("Your password has been changed.")
 
 

@@ -173,7 +173,7 @@ def test_a_removed_passkey_is_gone_at_the_site_and_in_the_browser(
     held = authenticator.credentials[0]
     signed_up.open("/account/password")
     signed_up.page.get_by_label("New password").fill(PASSWORD)
-    signed_up.press("Change password")
+    signed_up.press("Set password")
     signed_up.open("/account")
     signed_up.page.get_by_text("Rename or remove").click()
     signed_up.press("Remove this passkey")
