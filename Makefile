@@ -10,7 +10,7 @@ AUDIT := .audit
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format docs bench soak dist audit clean
+.PHONY: help demo https test check lint format docs bench soak dist audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -18,6 +18,9 @@ help: ## Show this list
 
 demo: $(DEMO_STAMP) ## Serve the demo site at http://localhost:8000
 	@$(BIN)/python -m demo_site
+
+https: $(DEMO_STAMP) ## Serve the demo site at https://localhost:8443, with device binding
+	@$(BIN)/python -m demo_site.https
 
 # Two processes: Playwright's event loop breaks Flask's async views. The second runs even if the first fails, and
 # either one's failure is make's, exit code 5 (no tests found) included.
@@ -86,6 +89,8 @@ $(AUDIT)/.installed: tests/release/requirements.txt
 	@$(AUDIT)/bin/python $(PIP_INSTALL) --requirement tests/release/requirements.txt
 	@touch $@
 
-$(DOCS_STAMP): $(STAMP)
+$(DOCS_STAMP): pyproject.toml constraints.txt
+	@echo "Installing what builds the documentation into $(VENV), once; this takes less than a minute."
+	$(call make_environment,$(VENV))
 	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[docs]'
 	@touch $@

@@ -28,6 +28,7 @@ from . import (
     relying_party,
     security,
     spa,
+    thief,
 )
 from .addresses import Addresses
 from .extensions import db, limiter, sessions
@@ -58,7 +59,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """
     folder = os.environ.get("DEMO_INSTANCE")
     app = Flask(__name__, instance_path=str(Path(folder).resolve()) if folder else None)
-    addresses = Addresses.from_environment()
+    addresses = (config or {}).get("DEMO_ADDRESSES") or Addresses.from_environment()
     app.config.from_mapping(
         DEFAULTS, CORBADO_SESSION_ISSUER=addresses.auth, CORBADO_SESSION_CORS_ORIGINS=[addresses.app]
     )
@@ -67,10 +68,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     instance.set_defaults(app)
     for extension in (db, limiter, sessions):
         extension.init_app(app)
-    for part in (security, query_log, durations, errors):
+    for part in (security, query_log, durations, errors, thief):
         part.init_app(app)
     relying_party.init_app(app, addresses)
-    for part in (pages, auth, account, passkeys, live, spa):
+    for part in (pages, auth, account, passkeys, live, thief, spa):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(operator.make_blueprint(), url_prefix="/operator")
     app.jinja_env.globals["addresses"] = addresses

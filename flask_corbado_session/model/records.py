@@ -61,6 +61,7 @@ class ShortSession:
     :param auth_time: when the user last proved who they are; aware, UTC.
     :param amr: by which methods they did (RFC 8176).
     :param claims: the app's own claims.
+    :param bound: whether the browser proved, for it, that it holds the key its long session is bound to.
     """
 
     user_id: str
@@ -102,6 +103,7 @@ class LongSession:
     :param previous: where the other holder came from, for a session that two held.
     :param is_current: whether this request came with it.
     :param device_title: the name or label of its device, in a history.
+    :param bound: whether it is bound to a key of its browser's, so that a copy of its cookies can't be refreshed.
     """
 
     session_id: str

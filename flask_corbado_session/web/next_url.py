@@ -15,7 +15,11 @@ _HYPHENS = str.maketrans("", "", "-_")
 
 def next_of_request(settings: Settings) -> str | None:
     """The ``next`` of this request, if it stays on this origin or goes to one that the settings allow."""
-    return local_next(request.values.get("next"), settings)
+    try:
+        value = request.values.get("next")
+    except UnicodeDecodeError:  # Werkzeug's, of a query that is not UTF-8
+        return None
+    return local_next(value, settings)
 
 
 def local_next(value: object, settings: Settings) -> str | None:

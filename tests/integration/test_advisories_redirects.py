@@ -12,9 +12,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from flask_corbado_session import current_user
 from flask_corbado_session.model.errors import StoreUnavailable
 from flask_corbado_session.verification.http import fetch_json
 from flask_corbado_session.verification.remote_keys import RemoteKeys, read_keys
+from tests.support.bound_site import BoundSite
 from tests.support.issuers import KEYS, Answer, Issuer, body, document
 from tests.support.jars import DEVICE, LONG, SHORT
 from tests.support.key_files import a_jwk
@@ -32,69 +34,95 @@ def alice(site: Site) -> FlaskClient:
 # ---- redirects
 
 
-def leads_to(site: Site, alice: FlaskClient, text: str, field: str = "next") -> str:
-    """The host that a browser would be on after signing out with this ``next``, however it is sent."""
+def leads_to(alice: FlaskClient, text: str) -> str:
+    """The host that a browser would be on, however this ``next`` is sent, and whether as a redirect or as a link."""
     hosts = set()
     headers = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
-    for how in ({"data": {field: text}}, {"query_string": {field: text}}, {"query_string": f"{field}={text}"}):
+    for how in ({"data": {"next": text}}, {"query_string": {"next": text}}, {"query_string": f"next={text}"}):
         answer = alice.post("/session/logout", base_url=HERE, headers=headers, **how)
         assert answer.status_code == 303
-        hosts.add(_host_of(answer))
-    (host,) = hosts
+        hosts.add(_host_of(answer.headers["Location"]))
+    link = alice.post("/sign-in", base_url=HERE, data={"user": "alice", "next": text}).get_json()["next"]
+    (host,) = {*hosts, _host_of(link)}
     return host
 
 
-def _host_of(answer: TestResponse) -> str:
+def _host_of(location: str) -> str:
     """Where a browser goes: it reads a backslash as a slash and drops tabs and line ends (WHATWG URL)."""
-    location = answer.headers["Location"].replace("\\", "/").translate({9: None, 10: None, 13: None}).strip()
+    location = location.replace("\\", "/").translate({9: None, 10: None, 13: None}).strip()
     while location.startswith("///"):
         location = location[1:]
-    return urlsplit(urljoin(HERE, location)).hostname or ""
+    parts = urlsplit(urljoin(HERE, location))
+    assert not parts.path.startswith("//")  # which the next redirect, made of this path, would take for a host
+    return parts.hostname or ""
 
 
-def check_stays(site: Site, alice: FlaskClient, *texts: str) -> None:
+def check_stays(alice: FlaskClient, *texts: str) -> None:
     for text in texts:
-        assert leads_to(site, alice, text) == "www.example.com", text
+        assert leads_to(alice, text) == "www.example.com", text
 
 
-def test_cve_2020_28724_two_slashes_lead_nowhere_else(site: Site, alice: FlaskClient) -> None:
+def test_cve_2020_28724_two_slashes_lead_nowhere_else(alice: FlaskClient) -> None:
     """Werkzeug: ``//evil.example`` in the path was made a redirect to that host."""
-    check_stays(site, alice, "//evil.example", "//evil.example/%2f..", "////evil.example", "/.//evil.example/")
+    check_stays(alice, "//evil.example", "//evil.example/%2f..", "////evil.example", "/.//evil.example/")
     answer = alice.get("//evil.example", base_url=HERE, headers={"Accept": "text/html"})
     assert (answer.status_code, answer.headers.get("Location")) == (404, None)
 
 
-def test_cve_2021_32618_many_slashes_and_backslashes_lead_nowhere_else(site: Site, alice: FlaskClient) -> None:
+def test_cve_2020_28724_a_request_that_is_sent_again_stays_on_its_host(sqlite_url: str) -> None:
+    """The path asked for may begin with two slashes: as an address that would be another host's."""
+    site = BoundSite(sqlite_url)
+    site.app.before_request(lambda: (bool(current_user), None)[1])
+    cookies = site.expired().jar.header()
+    for path in ("//evil.example/", "//evil.example//a?b=c", "///evil.example/"):
+        from_elsewhere = _navigated(site, path, Cookie=cookies, Sec_Fetch_Site="cross-site")
+        again = _navigated(site, path, Cookie=f"{cookies}; {SHORT}=expired", Sec_Fetch_Site="none")
+        assert (from_elsewhere.status_code, again.status_code) == (200, 307)
+        for address in (from_elsewhere.headers["Refresh"].partition("url=")[2], again.headers["Location"]):
+            assert urlsplit(urljoin(HERE, address)).netloc == "www.example.com"
+        assert 'href="//' not in from_elsewhere.text
+
+
+def _navigated(site: Site, path: str, **headers: str) -> TestResponse:
+    """What a browser is answered that goes to this path of the site, slashes and all."""
+    path, _, query = path.partition("?")
+    named = {name.replace("_", "-"): value for name, value in {**headers, "Sec_Fetch_Mode": "navigate"}.items()}
+    environ = {"PATH_INFO": path, "QUERY_STRING": query}
+    client = site.app.test_client(use_cookies=False)
+    return client.get("/", base_url=HERE, headers=named, environ_overrides=environ)
+
+
+def test_cve_2021_32618_many_slashes_and_backslashes_lead_nowhere_else(alice: FlaskClient) -> None:
     """Flask-Security: a check of the netloc found none in ``\\\\\\evil.example`` or ``/////evil.example``."""
-    check_stays(site, alice, "\\\\\\evil.example", "\\/\\/evil.example", "/////evil.example", "http:///evil.example")
+    check_stays(alice, "\\\\\\evil.example", "\\/\\/evil.example", "/////evil.example", "http:///evil.example")
 
 
-def test_cve_2023_49438_a_slash_and_a_backslash_lead_nowhere_else(site: Site, alice: FlaskClient) -> None:
+def test_cve_2023_49438_a_slash_and_a_backslash_lead_nowhere_else(alice: FlaskClient) -> None:
     """Flask-Security: the regular expression that mended the former let these pass."""
-    check_stays(site, alice, "/\\evil.example", "/\\/evil.example", "\\/evil.example", "/\t/evil.example", "/\n/evil.x")
+    check_stays(alice, "/\\evil.example", "/\\/evil.example", "\\/evil.example", "/\t/evil.example", "/\n/evil.x")
 
 
-def test_cve_2021_23401_an_address_is_not_unquoted_into_another(site: Site, alice: FlaskClient) -> None:
+def test_cve_2021_23401_an_address_is_not_unquoted_into_another(alice: FlaskClient) -> None:
     """Flask-User: ``make_safe_url`` took scheme and netloc away, and what was left began with slashes."""
-    check_stays(site, alice, "https:////evil.example", "x:////evil.example", "/%5cevil.example", "%2f%2fevil.example")
+    check_stays(alice, "https:////evil.example", "x:////evil.example", "/%5cevil.example", "%2f%2fevil.example")
 
 
-def test_cve_2021_23393_nor_is_what_was_left_of_one(site: Site, alice: FlaskClient) -> None:
+def test_cve_2021_23393_nor_is_what_was_left_of_one(alice: FlaskClient) -> None:
     """Flask-Unchained: the same with backslashes."""
-    check_stays(site, alice, "\\\\\\evil.example/a", "https:\\\\evil.example", "https:evil.example", "https:/evil.x/a")
+    check_stays(alice, "\\\\\\evil.example/a", "https:\\\\evil.example", "https:evil.example", "https:/evil.x/a")
 
 
-def test_cve_2021_32805_the_scheme_and_the_host_count_whatever_stands_before(site: Site, alice: FlaskClient) -> None:
+def test_cve_2021_32805_the_scheme_and_the_host_count_whatever_stands_before(alice: FlaskClient) -> None:
     """Flask-AppBuilder: the ``next`` of its login was not looked at."""
-    check_stays(site, alice, " https://evil.example", "\x00//evil.example", "https://www.example.com@evil.example/")
-    check_stays(site, alice, "https://www.example.com.evil.example/", "javascript:alert(1)//", "https://evil.example")
+    check_stays(alice, " https://evil.example", "\x00//evil.example", "https://www.example.com@evil.example/")
+    check_stays(alice, "https://www.example.com.evil.example/", "javascript:alert(1)//", "https://evil.example")
 
 
 def test_ghsa_w2j7_a_host_that_ends_like_ours_is_not_one_of_ours(sqlite_url: str) -> None:
     """Flask-Security, issue 1222: with subdomains allowed, ``https://evil.example\\.example.com`` was one."""
     site = Site(sqlite_url, CORBADO_SESSION_COOKIE_DOMAIN="example.com")
     alice = site.signed_in(base_url=HERE)
-    assert leads_to(site, alice, "https://shop.example.com/cart") == "shop.example.com"
+    assert leads_to(alice, "https://shop.example.com/cart") == "shop.example.com"
     ends = ["evil.net\\.example.com", "evil.net%5C.example.com", "evil.net%2f.example.com", "evil.net#.example.com"]
     ends += [
         "evil.net?.example.com",
@@ -117,7 +145,7 @@ def test_ghsa_w2j7_a_host_that_ends_like_ours_is_not_one_of_ours(sqlite_url: str
         "evil.net^.example.com",
     ]
     ends += ["x..example.com", "a" * 64 + ".example.com", "xn--\u00fc.example.com", "-.example.com"]  # no 500 either
-    check_stays(site, alice, *(f"https://{end}/" for end in ends))
+    check_stays(alice, *(f"https://{end}/" for end in ends))
 
 
 # ---- hosts

@@ -245,9 +245,16 @@ def test_flask_login_0_6_3_the_address_is_the_connections_and_no_reason_to_sign_
 # ---- keys and stores
 
 
-@pytest.mark.parametrize(
-    "key", ["\x02\x01thisismyscretkey\x01\x02\\e\\y\\y\\h", "CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET", "dev", "", None]
-)
+SUPERSETS = [
+    "\x02\x01thisismyscretkey\x01\x02\\e\\y\\y\\h",
+    "CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET",
+    "TEST_NON_DEV_SECRET",
+    "USE_YOUR_OWN_SECURE_RANDOM_KEY",
+    "thisISaSECRET_1234",
+]
+
+
+@pytest.mark.parametrize("key", [*SUPERSETS, "dev", "", None])
 def test_cve_2023_27524_an_app_with_a_key_that_everybody_knows_does_not_start(sqlite_url: str, key: Any) -> None:
     """Superset shipped with its key in the source, and anybody could sign the cookie of its first user."""
     with pytest.raises(SettingsError, match="SECRET_KEY"):

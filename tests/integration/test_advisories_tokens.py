@@ -21,6 +21,7 @@ from flask import Flask
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
+from flask_corbado_session.binding.proofs import InvalidProof, read_registration
 from flask_corbado_session.testing import move_clock
 from tests.support.apps import make_app, state_of
 from tests.support.issuers import KEYS, Issuer, claims_at, public, signed, status
@@ -167,10 +168,15 @@ def test_cve_2026_27962_a_token_brings_no_key_of_its_own(app: Flask) -> None:
 # ---- headers and claims
 
 
-def test_cve_2026_32597_an_unknown_critical_header_is_refused(app: Flask) -> None:
-    """PyJWT < 2.12 and Authlib (CVE-2025-59420) took a ``crit`` they did not know for granted (RFC 7515 §4.1.11)."""
+def test_cve_2026_32597_an_unknown_critical_header_is_refused(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyJWT < 2.12 and Authlib (CVE-2025-59420) took a ``crit`` they did not know for granted (RFC 7515 §4.1.11).
+
+    Here the library is not even asked, whatever its version makes of it.
+    """
+    opened = _opened(monkeypatch)
     for crit in (["bork"], ["exp"], [], "bork", None):
         assert refused(app, signed(CLAIMS, EC, crit=crit, bork=True)) == "malformed"
+    assert opened == []
 
 
 def test_cve_2024_53861_an_issuer_is_compared_as_a_whole(app: Flask, sqlite_url: str) -> None:
@@ -217,8 +223,7 @@ def test_cve_2025_61920_a_giant_token_is_refused_unread(app: Flask, monkeypatch:
 
 def test_cve_2026_48525_a_detached_payload_is_not_decoded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyJWT < 2.13: with ``b64: false`` the payload of the token was decoded for nothing."""
-    opened: list[str] = []
-    monkeypatch.setattr(jwt.PyJWS, "decode_complete", lambda *_, **__: opened.append("opened"))
+    opened = _opened(monkeypatch)
     for header in ({"b64": False, "crit": ["b64"]}, {"b64": False}, {"b64": True}):
         text = compact({"alg": "ES256", "kid": EC["kid"], "typ": "JWT", **header}, "A" * 2500)
         assert refused(app, f"{text}.{encode(b's' * 64)}") == "malformed"
@@ -241,6 +246,21 @@ def test_cve_2023_6681_no_token_chooses_how_long_a_key_takes_to_derive(app: Flas
     assert refused(app, f"{encode(header)}.AA.AA.AA.AA") == "malformed"
     assert refused(app, f"{encode(header)}.{encode(CLAIMS)}.AA") == "algorithm"
     assert time.monotonic() - began < 5  # two thousand million rounds take a quarter of an hour
+
+
+def test_cve_2023_6681_nor_does_a_key_that_a_stranger_sends_choose_how_long_its_check_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The proof of a device's key brings that key along: one of an exponent as long as itself is not even tried."""
+    private: Any = jwt.PyJWK(a_jwk("RS256")).key
+    numbers = private.private_numbers().public_numbers
+    key = {"kty": "RSA", "n": public(RSA)["n"], "e": encode((numbers.n - 2).to_bytes(256, "big"))}
+    claims, header = {"jti": "challenge"}, {"typ": "dbsc+jwt", "kid": ...}
+    assert read_registration(signed(claims, RSA, jwk=public(RSA), **header)).challenge == "challenge"
+    opened = _opened(monkeypatch)
+    with pytest.raises(InvalidProof, match="too long"):
+        read_registration(signed(claims, RSA, jwk=key, **header))
+    assert opened == []
 
 
 def test_cve_2016_7036_signatures_and_secrets_are_compared_in_constant_time(
@@ -270,6 +290,13 @@ def test_cve_2026_48524_made_up_kids_cost_one_fetch_and_a_failed_one_loses_no_ke
         assert refused(service, signed(CLAIMS, EC, kid=f"made up {number}")) == "unknown_key"
     assert issuer.count(KEYS) - before <= 1
     assert service.test_client().get("/protected", headers=bearer(signed(CLAIMS, EC))).status_code == 200
+
+
+def _opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One entry for each token that is given to PyJWT from now on."""
+    opened: list[str] = []
+    monkeypatch.setattr(jwt.PyJWS, "decode_complete", lambda *_, **__: opened.append("opened"))
+    return opened
 
 
 def _parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:

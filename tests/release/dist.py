@@ -1,7 +1,8 @@
 """Build the wheel and the sdist so that anyone gets the same bytes, and try both where nothing else is installed.
 
 ``make dist`` builds the last commit twice, from two clones that differ in path, times and umask, and the wheel a third
-time from the sdist. The files and their SHA-256 go to dist/ if all builds agree and the installed library works.
+time from the sdist. The files and their SHA-256 go to dist/ if all builds agree, and the examples and the tutorial run
+with each file as it is installed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from tests.release.environments import ROOT, install, new_environment
+from tests.support.tutorial import commands, write_files
 
 DIST = ROOT / "dist"
 BUILD = (
@@ -36,9 +38,7 @@ def main() -> None:
             if hashes_of(other) != hashes:
                 sys.exit(f"A build from {name} differs: {hashes_of(other)} after {hashes}")
         for file in hashes:
-            python = new_environment(Path(folder, "empty"))
-            install(python, str(first / file))
-            subprocess.run([python, "-I", ROOT / "tests" / "release" / "tryout.py", ROOT], cwd=folder, check=True)
+            try_out(first / file, Path(folder, f"tried-{file}"))
         publish(first, hashes)
 
 
@@ -65,6 +65,21 @@ def unpack(built: Path, folder: Path) -> Path:
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
     return folder / sdist.name.removesuffix(".tar.gz")
+
+
+def try_out(file: Path, folder: Path) -> None:
+    """Install a file where nothing else is, run the first examples against it, then the tutorial and its test."""
+    python = new_environment(folder / "environment")
+    install(python, str(file))
+    subprocess.run([python, "-I", ROOT / "tests" / "release" / "tryout.py", ROOT], cwd=folder, check=True)
+    install(python, "pytest")
+    tutorial = folder / "notes"
+    tutorial.mkdir()
+    write_files(tutorial)
+    _, exports, (test,) = commands()
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("FLASK_", "PYTHON"))}
+    env["PATH"] = os.pathsep.join([str(python.parent), env["PATH"]])
+    subprocess.run(["sh", "-ec", "\n".join([*exports[:-1], test])], cwd=tutorial, env=env, check=True)
 
 
 def hashes_of(folder: Path) -> dict[str, str]:

@@ -11,11 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-from waitress.server import create_server
-
-from tests.support.documents import DOCS
-
-TUTORIAL = DOCS / "tutorial.md"
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"(?:# |\{# )(\S+\.\w+)(, at the end)?(?: #\})?\n")
 
@@ -62,6 +58,8 @@ def commands() -> list[list[str]]:
 
 def serve() -> None:
     """Serve the tutorial's app from the folder ``TUTORIAL_FOLDER``, on ``PORT``, until the process is ended."""
+    from waitress.server import create_server  # the rest also runs where nothing is installed
+
     folder = Path(os.environ["TUTORIAL_FOLDER"])
     write_files(folder)
     sys.path.insert(0, str(folder))

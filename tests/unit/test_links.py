@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tests.support.documents import ALL_PAGES, DOCS, ROOT, without_code
 
-OTHER_SITES = {"keepachangelog.com", "semver.org"}
+OTHER_SITES = {"keepachangelog.com", "owasp.org", "semver.org"}
 """Where links lead out of the project. They are not opened here: a new host is somebody's decision, and this line."""
 
 LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
