@@ -218,3 +218,18 @@ def test_a_clock_that_is_half_an_hour_ahead_costs_one_more_request(database_url:
         alice.jar.delete(SHORT)
         assert alice.request("/protected").status == 200
     assert "forgotten" not in " ".join(alice.events)
+
+
+def test_a_browser_that_lost_its_key_costs_one_sign_in_and_no_other_session(bound_site: BoundSite) -> None:
+    phone, alice = bound_site.bound(user_agent="Phone/1"), bound_site.bound()
+    alice.sessions.clear()
+    bound_site.clock.move(minutes=16)
+    with heard(bound_site.app) as said:
+        assert alice.request("/protected").json["reason"] == "unproven"
+        sign_in(alice)
+        for _ in range(3):
+            bound_site.clock.move(minutes=16)
+            assert alice.request("/protected").status == 200
+    assert [name for name, _ in said].count("session-started") == 1
+    assert is_fine(bound_site, phone)
+    assert bound_site.live_rows() == 2  # the one whose key was lost was superseded
