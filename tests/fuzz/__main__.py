@@ -1,7 +1,8 @@
 """Fuzz every target for its share of the time: ``make fuzz MINUTES=10``.
 
-Prints a table. What is found lies in ``.fuzz/findings``, to be tried again by ``python -m tests.fuzz --again FILE``, and the exit status
-is 1. The inputs that reached new code stay in ``.fuzz/corpus``, so that the next run begins there.
+Prints a table; the exit status is 1 if something was found. It lies in ``.fuzz/findings`` then, to be tried again by
+``python -m tests.fuzz --again FILE``. The inputs that reached new code stay in
+``.fuzz/corpus``, where the next run begins.
 """
 
 from __future__ import annotations
