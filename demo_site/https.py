@@ -20,7 +20,7 @@ from .serving import prepare_to_stop, read_addresses
 PORT = 8443
 CONFIG = {"CORBADO_SESSION_COOKIE_SECURE": True, "CORBADO_SESSION_DEVICE_BINDING": True}
 FEATURES = "DeviceBoundSessions:RefreshQuota/false,EnableBoundSessionCredentialsSoftwareKeysForManualTesting"
-"""Off by default on Linux. The second keeps keys in the profile, for want of a TPM; the quota is 6 proofs in 9 minutes."""
+"""Off by default on Linux, which has no keys but in software. The quota is of 6 proofs in 9 minutes."""
 
 
 class _Quiet(WSGIRequestHandler):
