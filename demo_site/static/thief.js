@@ -36,8 +36,8 @@ const EVENTS = {
     "The site can’t tell who is the thief. You can: you sign in again, and are told what happened and from where.",
   ],
   locked: [
-    "The short session ended. Your browser proved its key and was given a new one. The copy was refused.",
-    "The key never leaves the browser, so it was not among what was copied. You noticed nothing.",
+    "The short session ended. Your browser proved its key; the copy was refused.",
+    "The key never leaves your browser, so it was not among what was copied. You noticed nothing.",
   ],
   refused: ["The short session ended again. You were given a new one; the copy was refused again.", "It stays so, for as long as you are signed in."],
   ended: ["The session was ended.", "That ends every copy of it, too, within a second."],
