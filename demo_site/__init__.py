@@ -13,7 +13,23 @@ from typing import Any
 
 from flask import Flask
 
-from . import account, auth, durations, errors, instance, live, models, operator, pages, query_log, security, spa, thief
+from . import (
+    account,
+    auth,
+    durations,
+    errors,
+    instance,
+    live,
+    models,
+    operator,
+    pages,
+    passkeys,
+    query_log,
+    relying_party,
+    security,
+    spa,
+    thief,
+)
 from .addresses import Addresses
 from .extensions import db, limiter, sessions
 
@@ -22,6 +38,8 @@ DEFAULTS: dict[str, Any] = {
     "CORBADO_SESSION_LOGIN_VIEW": "auth.sign_in",
     "CORBADO_SESSION_REAUTH_VIEW": "account.confirm",
     "DEMO_ACCOUNTS": True,
+    "DEMO_PASSKEY_ORIGINS": None,  # a list, if the site is not at localhost
+    "DEMO_PASSKEY_RP_ID": "localhost",
     "DEMO_PASSWORD_HASH": "scrypt",  # the method, as werkzeug.security.generate_password_hash takes it
     "DEMO_SIGN_IN_LIMIT": "10 per minute; 60 per hour",
     "DEMO_SIGN_UP_LIMIT": "60 per minute",
@@ -52,7 +70,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         extension.init_app(app)
     for part in (security, query_log, durations, errors, thief):
         part.init_app(app)
-    for part in (pages, auth, account, live, thief, spa):
+    relying_party.init_app(app, addresses)
+    for part in (pages, auth, account, passkeys, live, thief, spa):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(operator.make_blueprint(), url_prefix="/operator")
     app.jinja_env.globals["addresses"] = addresses

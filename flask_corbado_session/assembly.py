@@ -65,9 +65,7 @@ def on_database(
         settings, clock, minter, long_tokens, device_tokens, sessions, devices, ending, disown_links, hooks, sender
     )
     refresh = Refresh(settings, clock, minter, long_tokens, rotation, ended_cache, ending, hooks, sender)
-    bound = BoundSessions(
-        settings, clock, secret_keys, long_tokens, BindingStore(database), refresh, ended_cache, sender
-    )
+    bound = BoundSessions(settings, clock, secret_keys, long_tokens, BindingStore(database), refresh, ended, sender)
     parts = DatabaseParts(
         database,
         sign_in,

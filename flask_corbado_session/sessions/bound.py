@@ -18,7 +18,7 @@ from ..model.clock import Clock
 from ..model.outcome import Ended, Refreshed, Unproven
 from ..model.settings import Settings
 from ..tokens.long import LongToken, LongTokenSigner
-from ..verification.ended import EndedSessionCache
+from ..verification.ended import EndedSet
 from .presented import PresentedTokens, authentic_tokens
 from .refresh import Refresh
 
@@ -73,7 +73,7 @@ class BoundSessions:
         long_tokens: LongTokenSigner,
         store: BindingStore,
         refresh: Refresh,
-        ended_cache: EndedSessionCache,
+        ended: EndedSet,
         sender: object,
     ) -> None:
         self._settings = settings
@@ -81,7 +81,7 @@ class BoundSessions:
         self._long_tokens = long_tokens
         self._store = store
         self._refresh = refresh
-        self._ended_cache = ended_cache
+        self._ended = ended
         self._sender = sender
         self._registering = Challenges(secret_keys, "register", REGISTRATION_TIME)
         self._refreshing = Challenges(secret_keys, "refresh", settings.short_lifetime + CHALLENGE_MARGIN)
@@ -135,9 +135,9 @@ class BoundSessions:
         token = next((token for token in tokens if session_id in (None, token.session_id)), None)
         if token is None:
             return None
-        if self._ended_cache.reason(token.session_id, token.secret_hash) is not None:
-            return NotBound(token.session_id)
         at = self._clock.now()
+        if self._ended.holds(token.session_id, at):
+            return NotBound(token.session_id)
         if proof is None:
             return self._challenged(token, at, "no proof came")
         bound = self._store.key(token, at)

@@ -52,6 +52,7 @@ def answer() -> Response | None:
     except Exception:
         log.exception("a bound session could not be refreshed; nobody is signed out")
         made = _problem(Unavailable())
+    request_state.bound_answer = made
     request_state.outcome = request_state.outcome or Anonymous()  # an after_request that asks finds nobody
     return Response(made.get_data(), made.status, made.headers.copy())  # an after_request may change it in place
 

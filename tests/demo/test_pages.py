@@ -35,6 +35,13 @@ def test_every_page_is_there_for_somebody_signed_in(signed_in: FlaskClient, path
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", PRIVATE)
+def test_every_page_for_somebody_signed_in_offers_to_sign_out(signed_in: FlaskClient, path: str) -> None:
+    page = BeautifulSoup(signed_in.get(path, headers=PAGE).text, "html5lib")
+    (button,) = page.select('form[method="post"][action="/sign-out"] button')
+    assert button.get_text(strip=True) == "Sign out"
+
+
 @pytest.mark.parametrize("path", EVERY)
 def test_every_page_is_valid_html(signed_in: FlaskClient, client: FlaskClient, path: str) -> None:
     for browser in (signed_in, client):

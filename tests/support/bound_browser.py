@@ -66,7 +66,7 @@ class _Quiet(WSGIRequestHandler):
 class HttpsSite(BoundSite):
     """The app, served over https by threads of this process; its clock is the tests'."""
 
-    def __init__(self, database_url: str, tls: tuple[Path, Path], **config: Any) -> None:
+    def __init__(self, database_url: str, tls: tuple[Path, Path], *, port: int = 0, **config: Any) -> None:
         super().__init__(database_url, **{"CORBADO_SESSION_LOGIN_VIEW": "/enter", **config})
         self.log: list[str] = []
         """Method, path, "+proof" where one came, and status."""
@@ -74,6 +74,7 @@ class HttpsSite(BoundSite):
         """Of the requests to the two routes of device binding: names, and the values that are no secrets."""
         self.failing = 0
         """How many of the next refreshes get a 503 before the app sees them."""
+        self.port = port
         self._tls = tls
         self.clock = RunningClock(_EPOCH)
         state_of(self.app).clock.read = self.clock
@@ -84,8 +85,8 @@ class HttpsSite(BoundSite):
     @contextmanager
     def served(self) -> Iterator[HttpsSite]:
         """While it is served."""
-        server = make_server(
-            "127.0.0.1", 0, self.app, threaded=True, ssl_context=_strings(self._tls), request_handler=_Quiet
+        self._server = server = make_server(
+            "127.0.0.1", self.port, self.app, threaded=True, ssl_context=_strings(self._tls), request_handler=_Quiet
         )
         self.port = server.server_port
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -96,6 +97,14 @@ class HttpsSite(BoundSite):
             server.shutdown()
             server.server_close()
             thread.join()
+
+    def started_anew(self, **config: Any) -> HttpsSite:
+        """The site after a restart with other settings: its database, port, clock and log are the same."""
+        site = HttpsSite(self.url, self._tls, port=self.port, **config)
+        site.log, site.clock = self.log, self.clock
+        state_of(site.app).clock.read = self.clock
+        self._server.app = site.app
+        return site
 
     def origin(self, host: str = HOST) -> str:
         """Of the site, by one of its names."""

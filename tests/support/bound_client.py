@@ -69,6 +69,7 @@ class BoundBrowser:
         self._can_bind, self._has_quota, self._is_proactive = can_bind, has_quota, is_proactive
         self._lock = threading.Lock()
         self._running: dict[str, Future[str]] = {}
+        self._background: list[threading.Thread] = []
         self._signed: list[float] = []
 
     @property
@@ -132,6 +133,11 @@ class BoundBrowser:
         """How often a new cookie was got with a proof."""
         return self.events.count("refreshed")
 
+    def settle(self) -> None:
+        """Wait for what goes on behind the tabs."""
+        for thread in self._background:
+            thread.join()
+
     # ---- holding requests back
 
     def _hold_back(self, path: str, site: str, deferred: dict[str, str]) -> str | None:
@@ -162,7 +168,9 @@ class BoundBrowser:
         with self._lock:
             if session.id in self._running:
                 return
-        threading.Thread(target=self._refresh_once, args=(session, False), daemon=True).start()
+            thread = threading.Thread(target=self._refresh_once, args=(session, False), daemon=True)
+            self._background = [each for each in self._background if each.is_alive()] + [thread]
+            thread.start()
 
     def _refresh_once(self, session: BoundSession, only_if_missing: bool = True) -> str:
         """Refresh, or wait for the refresh that is under way; its result."""

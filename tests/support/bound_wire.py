@@ -4,12 +4,11 @@ lost on the way."""
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException
 from random import Random
 from typing import Any, NamedTuple
 
@@ -71,30 +70,33 @@ def app_wire(app: Flask, ip: str = "192.0.2.1", base_url: str = "https://localho
     return send
 
 
-def http_wire(port: int, tls: ssl.SSLContext | None = None, timeout: float = 30) -> Wire:
-    """To a server on this port of loopback; each thread keeps a connection."""
-    local = threading.local()
+class HttpWire:
+    """To a server on this port of loopback, by connections that are kept open until it is closed."""
 
-    def connect() -> HTTPConnection:
-        local.connection = (
-            HTTPConnection("127.0.0.1", port, timeout=timeout)
-            if tls is None
-            else HTTPSConnection("localhost", port, timeout=timeout, context=tls)
-        )
-        connection: HTTPConnection = local.connection
-        return connection
+    def __init__(self, port: int, timeout: float = 30) -> None:
+        self._port, self._timeout, self._lock = port, timeout, threading.Lock()
+        self._idle: list[HTTPConnection] = []
 
-    def send(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        connection: HTTPConnection = getattr(local, "connection", None) or connect()
+    def __call__(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
         try:
-            connection.request(method, path, body, {"Host": f"localhost:{port}", **headers})
+            connection.request(method, path, body, {"Host": f"localhost:{self._port}", **headers})
             response = connection.getresponse()
-            return Reply(response.status, response.getheaders(), response.read())
+            reply = Reply(response.status, response.getheaders(), response.read())
         except (OSError, HTTPException) as error:
             connection.close()
             raise ConnectionError from error
+        with self._lock:
+            self._idle.append(connection)
+        return reply
 
-    return send
+    def close(self) -> None:
+        """Close them."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
 
 
 class Unreliable:

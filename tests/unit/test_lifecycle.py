@@ -308,6 +308,11 @@ def test_a_refresh_puts_idleness_off_but_never_beyond_the_end(rules: Rules) -> N
         assert (session.expires_at, session.last_seen_at) == (ends, rules.clock.at)
 
 
+def test_the_idle_end_of_a_new_session_is_never_beyond_its_end(on_sqlite: Rules) -> None:
+    session = session_of(on_sqlite, on_sqlite.start(lifetime=timedelta(hours=2)))
+    assert session.idle_expires_at == session.expires_at == NOON + timedelta(hours=2)
+
+
 def test_a_token_kept_for_days_is_good_until_the_session_is_idle(on_sqlite: Rules) -> None:
     parent, lost = promoted(on_sqlite)
     on_sqlite.clock.move(days=6)
