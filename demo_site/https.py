@@ -35,6 +35,8 @@ def main() -> None:
     app = create_app({**CONFIG, "DEMO_ADDRESSES": addresses})
     app.debug = False
     files = _files(Path(app.instance_path))
+    if missing := [str(file) for file in files if not file.is_file()]:
+        sys.exit(f"There is no file {missing[0]}: DEMO_CERTIFICATE and DEMO_CERTIFICATE_KEY name two PEM files.")
     prepare_to_stop()
     print(_how_to_start(addresses, files[0]), flush=True)
     _listen(app, addresses.port, files).serve_forever()

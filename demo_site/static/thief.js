@@ -54,6 +54,7 @@ const REASONS = {
 };
 
 let state = JSON.parse(sessionStorage.getItem(KEPT)) ?? {};
+if (state.user !== urls.user) state = {}; // the story of somebody else who sat here
 let last = Promise.resolve();
 let running = 0;
 let problem = "";
@@ -234,7 +235,7 @@ async function attempt(work) {
 async function copy() {
   const { handle, bound, ...seen } = await send(urls.copy);
   const you = { ...(await ask()), ...seen.you };
-  state = { handle, bound, you, thief: seen.thief, events: [] };
+  state = { user: urls.user, handle, bound, you, thief: seen.thief, events: [] };
   tell("copied");
 }
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from struct import pack
 from typing import Literal
+from uuid import uuid4
 from zlib import compress, crc32
 
 import pytest
@@ -20,11 +21,11 @@ from demo_site.https import FEATURES
 from tests.browser.conftest import Serve
 from tests.browser.test_demo_accessibility import Watched
 from tests.conftest import BROWSER_ARGUMENTS
-from tests.support.documents import ROOT
+from tests.support.documents import DOCS
 from tests.support.servers import Server
 
 MINUTE = 61
-IMAGES = ROOT / "docs" / "images"
+IMAGES = DOCS / "images"
 SIZE_LIMIT = 150_000
 WIDTH, HEIGHT = 1060, 1000
 SCALE = 1.25
@@ -134,6 +135,15 @@ def test_without_a_copy_that_is_still_known_the_page_begins_anew(owner: Owner) -
     owner.page.reload()
     owner.expect_verdict("Nothing has been copied yet.")
     assert owner.page.get_by_role("button", name="Copy my cookies").is_enabled()
+
+
+def test_who_signs_in_next_in_this_tab_sees_no_story_of_somebody_else(owner: Owner) -> None:
+    owner.click("Copy my cookies")
+    owner.expect_verdict("The copy works.")
+    owner.press("Sign out")
+    owner.come(f"next-{uuid4()}@example.com")
+    owner.open_thief()
+    owner.expect_verdict("Nothing has been copied yet.")
 
 
 # ---- a session with a key
