@@ -23,6 +23,8 @@ ALGORITHMS: tuple[Literal["ES256", "RS256"], ...] = ("ES256", "RS256")
 
 _MEMBERS = {"ES256": ("kty", "crv", "x", "y"), "RS256": ("kty", "n", "e")}
 _MOST_RSA_BITS = 4096
+_MOST_RSA_EXPONENT = 2**32
+"""Browsers take 65537. With one as long as the key a signature takes 40 ms to check, and anybody may send a proof."""
 _jws = jwt.PyJWS(algorithms=list(ALGORITHMS))
 
 
@@ -80,7 +82,7 @@ def _key(jwk: Mapping[str, Any], algorithm: Literal["ES256", "RS256"]) -> Any:
         key = load_key(jwk, algorithm)
     except ValueError:
         raise InvalidProof("its key can't be used") from None
-    if key.key_size > _MOST_RSA_BITS:
+    if algorithm == "RS256" and (key.key_size > _MOST_RSA_BITS or key.public_numbers().e > _MOST_RSA_EXPONENT):
         raise InvalidProof("its key is too long")
     return key
 

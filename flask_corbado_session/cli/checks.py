@@ -70,11 +70,11 @@ def _binding_risks(settings: Settings) -> Iterator[str]:
     for name, useless in (("COOKIE_SECURE", not settings.cookie_secure), ("URL_PREFIX", settings.url_prefix is None)):
         if useless:
             value = getattr(settings, name.lower())
-            yield f"CORBADO_SESSION_DEVICE_BINDING does nothing while {name} is {value}"
+            yield f"CORBADO_SESSION_DEVICE_BINDING does nothing while {name} is {value}: change that, or remove it"
     if settings.short_lifetime < LEAST_BOUND_LIFETIME:
         yield (
-            "CORBADO_SESSION_SHORT_LIFETIME is under five minutes with DEVICE_BINDING: browsers sign only six proofs "
-            "in nine minutes"
+            "CORBADO_SESSION_SHORT_LIFETIME is under five minutes with DEVICE_BINDING: raise it, since browsers "
+            "sign only six proofs in nine minutes"
         )
 
 

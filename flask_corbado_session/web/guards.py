@@ -46,6 +46,7 @@ def login_required(
 
     Used with or without parentheses, on sync and async views. ``OPTIONS`` passes: a preflight brings no cookies.
 
+    :param view: the view, when used without parentheses.
     :param recheck: read the session's row even with a valid short session, for what must not wait the second that a
         revocation takes. The view then answers 503 while the database is down.
     :param proof_max_age: seconds, or a timedelta, since the browser last proved the key that its session is bound to;

@@ -26,6 +26,7 @@ from .next_url import next_of_request
 from .origin import is_same_host
 from .problems import BadRequestProblem, LinkSpent, NothingToResume
 from .proving import require_proof
+from .query import query_args
 from .request import (
     SHARED_ENDPOINTS,
     bearer_token,
@@ -130,7 +131,7 @@ def revocations() -> Response:
 
     Where ``more`` is true the page was full, and the next one begins at its ``until``.
     """
-    since = request.args.get("since", "0")
+    since = query_args().get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) <= 15):
         raise BadRequestProblem("The parameter 'since' must be an integer, in milliseconds since 1970.", field="since")
     ended_set = app_state().short_sessions.ended
