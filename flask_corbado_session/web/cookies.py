@@ -15,7 +15,7 @@ from typing import Any
 
 from werkzeug.http import dump_cookie
 
-from ..model.outcome import Outcome, Refreshed, SignedOut, Started
+from ..model.outcome import Active, Outcome, Refreshed, SignedOut, Started
 from ..model.settings import Settings
 from ..sessions.parts import AppState
 from .client import is_script
@@ -37,6 +37,7 @@ or not, and would show it after the sign-out. Browsers heed this header over htt
 Headers = list[tuple[str, str]]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+_PLAIN = frozenset({"Content-Type", "Content-Length"})
 _CACHING = frozenset(
     {"cache-control", "expires", "surrogate-control", "cdn-cache-control", "cloudflare-cdn-cache-control"}
 )
@@ -50,8 +51,9 @@ def wrap(application: Application, state: AppState, at_first: Callable[[], None]
     pending = [at_first]
 
     def corbado_session(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        for work in tuple(pending):
-            work()  # perhaps twice, for two first requests at once
+        if pending:
+            for work in tuple(pending):
+                work()  # perhaps twice, for two first requests at once
             pending.clear()
         request_state = open_request_state(environ, state)
 
@@ -59,9 +61,9 @@ def wrap(application: Application, state: AppState, at_first: Callable[[], None]
             request_state.response_started = True
             outcome = request_state.outcome
             if outcome is not None:
-                headers = _private(headers) + set_cookies(request_state, environ)
-                if isinstance(outcome, SignedOut) and outcome.clears_cookies and state.settings.clear_cache:
-                    headers.append(CLEAR_CACHE)
+                headers = _private(headers)
+                if type(outcome) is not Active or request_state.drops_form or request_state.old_cookies:
+                    headers += set_cookies(request_state, environ)
             return start_response(status, headers, *exc_info)
 
         return application(environ, start)
@@ -71,6 +73,11 @@ def wrap(application: Application, state: AppState, at_first: Callable[[], None]
 
 def _private(headers: Headers) -> Headers:
     """No cache may keep it (CVE-2023-30861), whatever the view said."""
+    for name, _ in headers:
+        if name not in _PLAIN:
+            break
+    else:  # most answers have no other headers
+        return [*headers, ("Cache-Control", "no-store"), ("Vary", "Cookie")]
     kept, vary = [], []
     for name, value in headers:
         lowered = name.lower()
@@ -78,20 +85,21 @@ def _private(headers: Headers) -> Headers:
             vary += [item.strip() for item in value.split(",") if item.strip().lower() != "cookie"]
         elif lowered not in _CACHING:
             kept.append((name, value))
-    kept.append(("Cache-Control", "no-store"))
-    kept.append(("Vary", ", ".join([*vary, "Cookie"])))
-    return kept
+    return [*kept, ("Cache-Control", "no-store"), ("Vary", ", ".join([*vary, "Cookie"]))]
 
 
 def set_cookies(request_state: RequestState, environ: dict[str, Any]) -> Headers:
-    """The Set-Cookie headers of this request; none unless it signed in, was refreshed, or signed out."""
-    state = request_state.app_state
-    written = _cookies_of(request_state.outcome, state.settings, state.clock.now())
+    """The Set-Cookie headers of this request, and what a sign-out sends beside them."""
+    state, outcome = request_state.app_state, request_state.outcome
+    written = _cookies_of(outcome, state.settings, state.clock.now())
     if request_state.drops_form:
         written += forgetting_cookies(state.settings, environ)
     if written and state.settings.cookie_secure:
         _warn_plain_http(state, environ)
-    return [("Set-Cookie", cookie) for cookie in [*written, *request_state.old_cookies]]
+    headers = [("Set-Cookie", cookie) for cookie in [*written, *request_state.old_cookies]]
+    if isinstance(outcome, SignedOut) and outcome.clears_cookies and state.settings.clear_cache:
+        headers.append(CLEAR_CACHE)
+    return headers
 
 
 def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> list[str]:
