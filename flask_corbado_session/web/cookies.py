@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -134,17 +135,30 @@ def _age(expires_at: datetime, now: datetime, persistent: bool) -> timedelta | N
 
 
 def _cookie(settings: Settings, name: str, value: str, age: timedelta | None) -> str:
-    return dump_cookie(
-        name,
-        value,
-        max_age=None if age is None else ceil(age.total_seconds()),
-        expires=0 if age == timedelta(0) else None,
-        domain=settings.cookie_domain,
-        secure=settings.cookie_secure,
-        httponly=True,
-        samesite=settings.cookie_samesite,
-        sync_expires=False,
+    where = name, settings.cookie_domain, settings.cookie_secure, settings.cookie_samesite
+    if age is None:
+        return f"{name}={value}{_attributes(*where)[0]}"
+    if age == timedelta(0):
+        return dump_cookie(name, "", max_age=0, expires=0, sync_expires=False, **_kinds(*where[1:]))
+    before, after = _attributes(*where, max_age=True)
+    return f"{name}={value}{before}{ceil(age.total_seconds())}{after}"
+
+
+@lru_cache(maxsize=64)
+def _attributes(name: str, domain: str | None, secure: bool, samesite: str, max_age: bool = False) -> tuple[str, str]:
+    """What Werkzeug writes after a value, and after the number of seconds: it is the same each time.
+
+    Our values are base64url with dots: it would not quote them.
+    """
+    header = dump_cookie(
+        name, "", max_age=1 if max_age else None, sync_expires=False, **_kinds(domain, secure, samesite)
     )
+    before, age, after = header.removeprefix(f"{name}=").partition("Max-Age=1")
+    return before + age[:-1], after
+
+
+def _kinds(domain: str | None, secure: bool, samesite: str) -> dict[str, Any]:
+    return {"domain": domain, "secure": secure, "httponly": True, "samesite": samesite}
 
 
 def _warn_plain_http(state: AppState, environ: dict[str, Any]) -> None:
