@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from flask_corbado_session import session_refreshed
+from tests.support.apps import rows_of
 from tests.support.bound_client import BoundBrowser
 from tests.support.bound_jar import DeviceKey
 from tests.support.bound_site import REFRESH, REGISTER, BoundSite, is_fine, post_refresh, sign_in
 from tests.support.bound_wire import Reply
 from tests.support.jars import LONG, SHORT
-from tests.support.rules import heard
+from tests.support.rules import database_down, heard
 from tests.support.site import look_up_ended
 
 Facts = tuple[int, list[str], set[str], list[str]]
@@ -286,6 +288,29 @@ def test_a_user_loader_that_fails_signs_nobody_out(site: BoundSite, alice: Bound
     site.clock.move(minutes=16)
     assert alice.request("/protected").code == "device_proof_pending"
     site.sessions.user_loader(lambda user_id: user_id)
+    assert alice.request("/protected").status == 200
+    assert alice.events == ["registered", "kept: server_error", "refreshed"]
+
+
+def test_an_error_of_whatever_listens_signs_nobody_out(site: BoundSite, alice: BoundBrowser) -> None:
+    def fail(sender: object, **facts: Any) -> None:
+        raise LookupError("a bug of the app's")
+
+    site.clock.move(minutes=16)
+    with session_refreshed.connected_to(fail, site.app):
+        assert alice.request("/protected").code == "device_proof_pending"
+    assert alice.request("/protected").status == 200
+    assert alice.events == ["registered", "kept: server_error", "refreshed"]
+
+
+def test_a_database_that_is_down_signs_nobody_out(sqlite_url: str) -> None:
+    site = BoundSite(sqlite_url)
+    alice = site.expired()
+    with database_down(rows_of(site.app).database, sqlite_url):
+        reply = post_refresh(alice, alice.session.key.refresh_proof(alice.session.challenge or ""))
+        assert (reply.status, reply.code) == (503, "session_store_unavailable")
+        assert reply.header("Retry-After") is not None
+        assert alice.request("/protected").status == 503
     assert alice.request("/protected").status == 200
     assert alice.events == ["registered", "kept: server_error", "refreshed"]
 
