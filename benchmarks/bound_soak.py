@@ -51,6 +51,7 @@ def report(counts: Counts, database: str) -> None:
     print(f"spoilt answers: {json.dumps(counts.faults)}")
     print(f"pages: {json.dumps(counts.pages)}")
     print(f"browsers' events: {json.dumps(counts.events)}")
+    print(f"copies tried after their short session had ended: {counts.copies_tried}")
     for name in ("honest_sign_outs", "sessions_lost", "keys_forgotten", "copies_served_late", "copies_refreshed"):
         print(f"{name.replace('_', ' ')}: {getattr(counts, name)}")
     for how, count in counts.unexpected.items():

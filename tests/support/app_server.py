@@ -60,6 +60,8 @@ def _add_views(app: Flask, sessions: CorbadoSession) -> None:
 
 
 if __name__ == "__main__":
-    server: Any = create_server(create_app(), host="127.0.0.1", port=int(os.environ.get("PORT", 0)), threads=16)
+    server: Any = create_server(
+        create_app(), host="127.0.0.1", port=int(os.environ.get("PORT", 0)), threads=16, connection_limit=1000
+    )
     print(server.effective_port, flush=True)
     server.run()

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from time import monotonic, sleep
@@ -46,6 +47,7 @@ class Counts:
     copies_served_late: int = 0
     """Answers of 200 to copied cookies, after the copied short session had ended."""
     copies_refreshed: int = 0
+    copies_tried: int = 0
     pages: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
@@ -147,7 +149,7 @@ class Thief:
 
     def __init__(self, victim: Person, port: int) -> None:
         self._victim, self.wire = victim, HttpWire(port)
-        self.served_late = self.refreshed = 0
+        self.served_late = self.refreshed = self.tries = 0
 
     def use(self, done: threading.Event) -> None:
         """Steal, wait for the short session's end, and try everything."""
@@ -155,9 +157,11 @@ class Thief:
             headers = {"Cookie": self._victim.browser.jar.header(), "User-Agent": "Thief/6.6"}
             if done.wait(SHORT_LIFETIME / SPEED + 0.2):
                 return
-            self.served_late += self.wire("GET", "/protected", headers, b"").status == 200
-            for path in (REFRESH, "/session/refresh"):
-                self.refreshed += bool(self.wire("POST", path, headers, b"").cookie_names)
+            with suppress(OSError):
+                self.served_late += self.wire("GET", "/protected", headers, b"").status == 200
+                for path in (REFRESH, "/session/refresh"):
+                    self.refreshed += bool(self.wire("POST", path, headers, b"").cookie_names)
+                self.tries += 1
 
     def close(self) -> None:
         """Its connections."""
@@ -214,6 +218,7 @@ def _sum_up(counts: Counts, crowd: Iterable[Person], robbers: Iterable[Thief]) -
     for robber in robbers:
         counts.copies_served_late += robber.served_late
         counts.copies_refreshed += robber.refreshed
+        counts.copies_tried += robber.tries
 
 
 def _form(method: str) -> dict[str, str] | None:
