@@ -187,12 +187,16 @@ function showButtons() {
 function show() {
   showPane("you", state.you);
   showPane("copy", state.thief);
-  root.querySelector(".verdict").textContent = VERDICTS[state.verdict] ?? "Nothing has been copied yet.";
+  const verdict = VERDICTS[state.verdict] ?? "Nothing has been copied yet.";
+  const status = root.querySelector(".verdict");
+  if (status.textContent !== verdict) status.textContent = verdict; // once, for who has it read aloud
   root.dataset.verdict = state.verdict ?? "none";
   root.querySelector(".story").hidden = !state.events?.length;
   root.querySelector(".story ol").replaceChildren(...(state.events ?? []).map(showEvent));
+  const pressed = document.activeElement.dataset.press;
   showButtons();
   count();
+  if (pressed && button(pressed).hidden) root.querySelector("[data-press]:not([hidden], :disabled)").focus();
   if (state.handle) sessionStorage.setItem(KEPT, JSON.stringify(state));
   else sessionStorage.removeItem(KEPT);
 }
