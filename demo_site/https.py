@@ -38,8 +38,9 @@ def main() -> None:
     if missing := [str(file) for file in files if not file.is_file()]:
         sys.exit(f"There is no file {missing[0]}: DEMO_CERTIFICATE and DEMO_CERTIFICATE_KEY name two PEM files.")
     prepare_to_stop()
+    server = _listen(app, addresses.port, files)
     print(_how_to_start(addresses, files[0]), flush=True)
-    _listen(app, addresses.port, files).serve_forever()
+    server.serve_forever()
 
 
 def _files(instance: Path) -> tuple[Path, Path]:
