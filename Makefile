@@ -90,7 +90,7 @@ $(AUDIT)/.installed: tests/release/requirements.txt
 	@touch $@
 
 $(DOCS_STAMP): pyproject.toml constraints.txt
-	@echo "Installing what builds the documentation into $(VENV), once; this takes less than a minute."
+	@echo "Installing what builds the documentation into $(VENV), once; this takes about a minute."
 	$(call make_environment,$(VENV))
 	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[docs]'
 	@touch $@

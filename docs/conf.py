@@ -32,6 +32,7 @@ python_maximum_signature_line_length = 88
 html_theme = "furo"
 html_title = f"flask-corbado-session {__version__}"
 html_static_path = ["_static"]
+html_favicon = "../demo_site/static/icon.svg"
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False

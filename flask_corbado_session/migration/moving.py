@@ -24,8 +24,9 @@ from ..model.outcome import Outcome, Started
 from ..model.users import is_active, user_id_of
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
+from ..web.bearer import bearer_token
 from ..web.hooks import load_user
-from ..web.request import bearer_token, check_origin, presented_tokens, unavailable
+from ..web.request import check_origin, presented_tokens, unavailable
 from ..web.state import EXTENSION, current_request_state
 from .source import OldLogin, Source
 
@@ -124,8 +125,8 @@ class Moving:
 
     def _take_away(self) -> None:
         cookies = [cookie for source in self._sources for cookie in source.take_away()]
-        kept = current_request_state().old_cookies
-        kept += [cookie for cookie in cookies if cookie not in kept]
+        request_state = current_request_state()
+        request_state.old_cookies = tuple(dict.fromkeys([*request_state.old_cookies, *cookies]))
 
     def _take_away_at_sign_in(self, _sender: object, **_facts: Any) -> None:
         if has_request_context():

@@ -64,8 +64,7 @@ def test_every_signal_gives_the_keywords_it_promises(app: Flask, clock: MovingCl
     given: dict[str, set[str]] = {}
     for name, facts in [*everything(app, clock), *of_a_bound_session(f"sqlite:///{tmp_path}/bound.sqlite")]:
         assert given.setdefault(name, set(facts)) == set(facts)
-    # device-binding-failed needs a browser with a key: tests/integration/test_bound_databases.py
-    assert given == {name: facts for name, facts in documented().items() if name != "device-binding-failed"}
+    assert given == documented()
 
 
 def test_every_signal_tells_the_right_facts(app: Flask, clock: MovingClock) -> None:
