@@ -39,7 +39,7 @@ def main() -> None:
         sys.exit(f"There is no file {missing[0]}: DEMO_CERTIFICATE and DEMO_CERTIFICATE_KEY name two PEM files.")
     prepare_to_stop()
     server = _listen(app, addresses.port, files)
-    print(_how_to_start(addresses, files[0]), flush=True)
+    print(how_to_start(addresses, files[0]), flush=True)
     server.serve_forever()
 
 
@@ -56,7 +56,8 @@ def _listen(app: object, port: int, files: tuple[Path, Path]) -> BaseWSGIServer:
         sys.exit(f"cannot listen on port {port}. Set PORT to a free port.")
 
 
-def _how_to_start(addresses: Addresses, shown: Path) -> str:
+def how_to_start(addresses: Addresses, shown: Path) -> str:
+    """What the server says once it listens."""
     return f"""Demo site: {addresses.site}, with sessions bound to keys where a browser can. For Chromium:
 
   chromium --user-data-dir="$(mktemp -d)" --enable-features={FEATURES} \\
