@@ -15,7 +15,7 @@ from ..sessions.hooks import UserLoaderFailed
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
 from . import proving
-from .bearer import has_valid_bearer, raw_bearer, yields_to_cookies
+from .bearer import bearer_token, has_valid_bearer, raw_bearer, yields_to_cookies
 from .csrf_exempt import is_exempt
 from .origin import SAFE_METHODS, is_foreign
 from .problems import BadRequestProblem, CsrfRejected, SessionNotFoundProblem, Unavailable
