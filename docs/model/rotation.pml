@@ -290,4 +290,32 @@ active proctype world() {
     od
 }
 
+#else
+
+/* ---- a trace that was recorded from the code: W, P and times in milliseconds, tokens numbered as they were met */
+
+Token token[TOKENS];
+byte last;
+
+inline waited(ms) { row.age = row.age + ms }
+
+inline presented(number, what) {
+    last = number;
+    present(token[number]);
+    assert(found == what)
+}
+
+inline was_given(number, generation, its_parent) {
+    assert(gets_child && generation == token[last].gen + 1 && its_parent == token[last].id);
+    token[number].gen = generation; token[number].id = number; token[number].parent = its_parent
+}
+
+inline row_is(generation, number, times) {
+    assert(row.gen == generation && row.id == number && row.reopened == times)
+}
+
+inline failed_over(generation, number, ms, times) {
+    row.gen = generation; row.id = number; row.age = ms; row.reopened = times
+}
+
 #endif

@@ -39,7 +39,7 @@ MUTANTS = [
         'SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})',
         'SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})',
         "any page sends a DELETE with the person's cookies",
-        OF_ORIGIN + "test_a_safe_request_never_is",
+        OF_ORIGIN + "test_whatever_is_not_safe_is_told_by_its_origin",
     ),
     Mutant(
         ORIGIN,
