@@ -29,7 +29,7 @@ def search(folder: Path, **constants: int) -> Search:
     """Explore every state of the model with these constants, in the breadth; pan is built in this folder."""
     defines = [f"-D{name}={value}" for name, value in constants.items()]
     _run(folder, ["spin", *defines, "-a", str(MODEL)])
-    _run(folder, ["gcc", "-O1", "-w", "-DSAFETY", "-DBFS", "-DMEMLIM=2000", "-o", "pan", "pan.c"])
+    _run(folder, ["gcc", "-O0", "-w", "-DSAFETY", "-DBFS", "-DMEMLIM=2000", "-o", "pan", "pan.c"])
     output = _run(folder, ["./pan"])
     errors, states = re.search(r"errors: (\d+)", output), re.search(r"(\d+) states, stored", output)
     assert errors, output
