@@ -89,6 +89,7 @@ def long_session(row: Any, current_id: str | None = None, device_title: str = ""
         end_reason=row.end_reason,
         previous=Context(row.previous_ip, row.previous_user_agent) if has_previous else None,
         is_current=row.id == current_id,
+        bound=row.binding_key is not None,
         device_title=device_title,
     )
 

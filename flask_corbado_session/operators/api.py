@@ -20,7 +20,7 @@ from flask import Blueprint, Response, json, request
 from ..model.errors import SessionNotFound, StoreUnavailable
 from ..sessions.parts import AppState
 from ..web.origin import is_foreign
-from ..web.problems import RETRY_AFTER
+from ..web.problems import RETRY_AFTER, problem_type
 from ..web.state import app_state
 from .api_query import QueryError, SessionRow, list_sessions, read_query
 from .attempts import FailedAttempts
@@ -148,6 +148,7 @@ def _error_response(error: ApiError) -> Response:
         "message": error.text,
         **_request_data(),
         "error": {"type": error.code, "details": error.text, "validation": validation, "links": []},
+        "type": problem_type(error.code),
         "title": "Operator API error",
         "status": error.status,
         "code": error.code,

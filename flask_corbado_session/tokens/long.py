@@ -40,18 +40,23 @@ class LongToken:
     generation: int
     nonce: bytes = field(repr=False)
     parent_hash: bytes = field(repr=False)
+    _hashes: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Those that were asked for; a refresh asks twice for each."""
 
     @property
     def secret_hash(self) -> bytes:
         """SHA-256 of the session's secret; every statement compares it."""
-        return hashlib.sha256(self.secret).digest()
+        if "secret" not in self._hashes:
+            self._hashes["secret"] = hashlib.sha256(self.secret).digest()
+        return self._hashes["secret"]
 
     @property
     def hash(self) -> bytes:
         """Its identity. It does not depend on the signing key, so that keys can be rotated."""
-        return hashlib.sha256(
-            _HASHED.pack(b"id", self.session_id.encode(), self.generation, self.nonce, self.parent_hash)
-        ).digest()
+        if "token" not in self._hashes:
+            hashed = _HASHED.pack(b"id", self.session_id.encode(), self.generation, self.nonce, self.parent_hash)
+            self._hashes["token"] = hashlib.sha256(hashed).digest()
+        return self._hashes["token"]
 
     def child(self) -> LongToken:
         """A new successor. It is not stored: the row is told of it when it is used."""
@@ -68,7 +73,7 @@ class LongTokenSigner:
     """Signs tokens with ``SECRET_KEY``, and reads those signed with it or with a fallback."""
 
     def __init__(self, secret_keys: Sequence[str | bytes]) -> None:
-        self._signer = _signer(secret_keys, "flask-corbado-session.long")
+        self._signer = signer(secret_keys, "flask-corbado-session.long")
 
     def dump(self, token: LongToken) -> str:
         """The cookie's value."""
@@ -77,7 +82,7 @@ class LongTokenSigner:
 
     def load(self, value: str) -> LongToken | None:
         """The token, or None for anything we did not sign: such a value must never lead to a statement."""
-        body = _unsign(self._signer, value, _BODY_LENGTH)
+        body = unsign(self._signer, value, _BODY_LENGTH)
         if body is None:
             return None
         raw_id, secret, generation, nonce, parent_hash = _LAYOUT.unpack(base64_decode(body))
@@ -91,7 +96,7 @@ class DeviceTokenSigner:
     """Signs and reads the device cookie: 16 random bytes, of which the row holds a hash."""
 
     def __init__(self, secret_keys: Sequence[str | bytes]) -> None:
-        self._signer = _signer(secret_keys, "flask-corbado-session.device")
+        self._signer = signer(secret_keys, "flask-corbado-session.device")
 
     def new(self) -> tuple[str, bytes]:
         """A new cookie value, and the hash to store."""
@@ -100,18 +105,19 @@ class DeviceTokenSigner:
 
     def load(self, value: str) -> bytes | None:
         """The hash that the device's row holds, or None for a value we did not sign."""
-        body = _unsign(self._signer, value, _DEVICE_BODY_LENGTH)
+        body = unsign(self._signer, value, _DEVICE_BODY_LENGTH)
         return None if body is None else hashlib.sha256(body).digest()
 
 
-def _signer(secret_keys: Sequence[str | bytes], salt: str) -> Signer:
+def signer(secret_keys: Sequence[str | bytes], salt: str) -> Signer:
+    """Signs with the first key and reads what any of them signed, under a key derived for one use."""
     deriving = Signer(b"", salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
     # derived once: itsdangerous would do it for each token
     keys = [deriving.derive_key(key) for key in in_signing_order(secret_keys)]
     return Signer(keys, salt=salt, key_derivation="none", digest_method=hashlib.sha256)
 
 
-def _unsign(signer: Signer, value: str, body_length: int) -> bytes | None:
+def unsign(by: Signer, value: str, body_length: int) -> bytes | None:
     """The body of a value that we signed, or None."""
     body, _, signature = value.rpartition(".")
     if (len(body), len(signature)) != (body_length, _SIGNATURE_LENGTH) or not value.isascii():
@@ -120,6 +126,6 @@ def _unsign(signer: Signer, value: str, body_length: int) -> bytes | None:
     if signature[-1] not in _LAST_OF_SIGNATURE or "+" in signature or "/" in signature:
         return None
     try:
-        return signer.unsign(value)
+        return by.unsign(value)
     except BadData:
         return None

@@ -10,12 +10,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import ceil
 from typing import Any
+from urllib.parse import quote
 
 from werkzeug.http import dump_cookie
+from werkzeug.wrappers import Response
 
-from ..model.outcome import Outcome, Refreshed, SignedOut, Started
+from ..binding import headers as binding
+from ..model.outcome import Active, Outcome, Refreshed, SignedOut, Started
 from ..model.settings import Settings
 from ..sessions.parts import AppState
 from .client import is_script
@@ -37,6 +41,7 @@ or not, and would show it after the sign-out. Browsers heed this header over htt
 Headers = list[tuple[str, str]]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+_PLAIN = frozenset({"Content-Type", "Content-Length"})
 _CACHING = frozenset(
     {"cache-control", "expires", "surrogate-control", "cdn-cache-control", "cloudflare-cdn-cache-control"}
 )
@@ -50,27 +55,58 @@ def wrap(application: Application, state: AppState, at_first: Callable[[], None]
     pending = [at_first]
 
     def corbado_session(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        for work in tuple(pending):
-            work()  # perhaps twice, for two first requests at once
+        if pending:
+            for work in tuple(pending):
+                work()  # perhaps twice, for two first requests at once
             pending.clear()
         request_state = open_request_state(environ, state)
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
             request_state.response_started = True
-            outcome = request_state.outcome
+            outcome, bound_answer = request_state.outcome, request_state.bound_answer
+            if bound_answer is not None:
+                status, headers = bound_answer.status, list(bound_answer.headers)
             if outcome is not None:
-                headers = _private(headers) + set_cookies(request_state, environ)
-                if isinstance(outcome, SignedOut) and outcome.clears_cookies and state.settings.clear_cache:
-                    headers.append(CLEAR_CACHE)
+                headers = _private(headers)
+                if type(outcome) is not Active or request_state.drops_form or request_state.old_cookies:
+                    headers += set_cookies(request_state, environ)
             return start_response(status, headers, *exc_info)
 
-        return application(environ, start)
+        body = application(environ, start)
+        return body if request_state.bound_answer is None else _replaced(body, request_state.bound_answer)
 
     return corbado_session
 
 
+def _replaced(body: Iterable[bytes], answer: Response) -> Iterable[bytes]:
+    """The body of an answer that the app may have changed."""
+    if hasattr(body, "close"):
+        body.close()
+    return [answer.get_data()]
+
+
+def _registration(state: AppState, environ: dict[str, Any], started: Started) -> Headers:
+    """Asks the browser to make a key for the session that starts, where it can (``DEVICE_BINDING``)."""
+    settings, bound = state.settings, None if state.parts is None else state.parts.bound
+    if bound is None or not settings.cookie_secure or settings.url_prefix is None:
+        return []
+    path = bound_path(settings, environ.get("SCRIPT_NAME", ""), "register")
+    challenge = bound.registration_challenge(started.short.session_id or "")
+    return [(binding.REGISTRATION, binding.registration(path, challenge))]
+
+
+def bound_path(settings: Settings, script_root: str, name: str) -> str:
+    """The path of a route of device binding; never with a host, which a proxy may know better."""
+    return f"{quote(script_root)}{settings.url_prefix}/bound/{name}"
+
+
 def _private(headers: Headers) -> Headers:
     """No cache may keep it (CVE-2023-30861), whatever the view said."""
+    for name, _ in headers:
+        if name not in _PLAIN:
+            break
+    else:  # most answers have no other headers
+        return [*headers, ("Cache-Control", "no-store"), ("Vary", "Cookie")]
     kept, vary = [], []
     for name, value in headers:
         lowered = name.lower()
@@ -78,20 +114,23 @@ def _private(headers: Headers) -> Headers:
             vary += [item.strip() for item in value.split(",") if item.strip().lower() != "cookie"]
         elif lowered not in _CACHING:
             kept.append((name, value))
-    kept.append(("Cache-Control", "no-store"))
-    kept.append(("Vary", ", ".join([*vary, "Cookie"])))
-    return kept
+    return [*kept, ("Cache-Control", "no-store"), ("Vary", ", ".join([*vary, "Cookie"]))]
 
 
 def set_cookies(request_state: RequestState, environ: dict[str, Any]) -> Headers:
-    """The Set-Cookie headers of this request; none unless it signed in, was refreshed, or signed out."""
-    state = request_state.app_state
-    written = _cookies_of(request_state.outcome, state.settings, state.clock.now())
+    """The Set-Cookie headers of this request, and what a sign-out sends beside them."""
+    state, outcome = request_state.app_state, request_state.outcome
+    written = _cookies_of(outcome, state.settings, state.clock.now())
     if request_state.drops_form:
         written += forgetting_cookies(state.settings, environ)
     if written and state.settings.cookie_secure:
         _warn_plain_http(state, environ)
-    return [("Set-Cookie", cookie) for cookie in [*written, *request_state.old_cookies]]
+    headers = [("Set-Cookie", cookie) for cookie in [*written, *request_state.old_cookies]]
+    if isinstance(outcome, SignedOut) and outcome.clears_cookies and state.settings.clear_cache:
+        headers.append(CLEAR_CACHE)
+    if isinstance(outcome, Started):
+        headers += _registration(state, environ, outcome)
+    return headers
 
 
 def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> list[str]:
@@ -120,23 +159,46 @@ def _short(settings: Settings, token: str, expires_at: datetime, now: datetime, 
     return _cookie(settings, settings.short_cookie, token, _age(expires_at, now, persistent))
 
 
+def expired_short_cookie(settings: Settings) -> str:
+    """Takes the short session's cookie away."""
+    return _cookie(settings, settings.short_cookie, "", timedelta(0))
+
+
+def short_cookie_attributes(settings: Settings) -> str:
+    """The attributes of the short session's cookie without its age, as a browser compares them."""
+    return _cookie(settings, settings.short_cookie, "x", None).partition("; ")[2]
+
+
 def _age(expires_at: datetime, now: datetime, persistent: bool) -> timedelta | None:
     # at least a second: an age of 0 would delete what was just written
     return max(expires_at - now, timedelta(seconds=1)) if persistent else None
 
 
 def _cookie(settings: Settings, name: str, value: str, age: timedelta | None) -> str:
-    return dump_cookie(
-        name,
-        value,
-        max_age=None if age is None else ceil(age.total_seconds()),
-        expires=0 if age == timedelta(0) else None,
-        domain=settings.cookie_domain,
-        secure=settings.cookie_secure,
-        httponly=True,
-        samesite=settings.cookie_samesite,
-        sync_expires=False,
+    where = name, settings.cookie_domain, settings.cookie_secure, settings.cookie_samesite
+    if age is None:
+        return f"{name}={value}{_attributes(*where)[0]}"
+    if age == timedelta(0):
+        return dump_cookie(name, "", max_age=0, expires=0, sync_expires=False, **_kinds(*where[1:]))
+    before, after = _attributes(*where, max_age=True)
+    return f"{name}={value}{before}{ceil(age.total_seconds())}{after}"
+
+
+@lru_cache(maxsize=64)
+def _attributes(name: str, domain: str | None, secure: bool, samesite: str, max_age: bool = False) -> tuple[str, str]:
+    """What Werkzeug writes after a value, and after the number of seconds: it is the same each time.
+
+    Our values are base64url with dots: it would not quote them.
+    """
+    header = dump_cookie(
+        name, "", max_age=1 if max_age else None, sync_expires=False, **_kinds(domain, secure, samesite)
     )
+    before, age, after = header.removeprefix(f"{name}=").partition("Max-Age=1")
+    return before + age[:-1], after
+
+
+def _kinds(domain: str | None, secure: bool, samesite: str) -> dict[str, Any]:
+    return {"domain": domain, "secure": secure, "httponly": True, "samesite": samesite}
 
 
 def _warn_plain_http(state: AppState, environ: dict[str, Any]) -> None:

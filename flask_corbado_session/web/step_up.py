@@ -40,6 +40,7 @@ def fresh_login_required(
     Anyone else is redirected to ``REAUTH_VIEW`` (else ``LOGIN_VIEW``), and the form they sent is kept for them; a
     script gets the 401 of RFC 9470, code ``insufficient_user_authentication``.
 
+    :param view: the view, when used without parentheses.
     :param max_age: seconds, or a timedelta, since the user last proved who they are.
     :param amr: authentication methods (RFC 8176) that must all have been used.
     :returns: the view, guarded; or a decorator, when called with parentheses.
@@ -84,6 +85,7 @@ def confirm_login(*, amr: Iterable[str] = ()) -> bool:
 
     :param amr: how they proved it (RFC 8176).
     :returns: True, as Flask-Login does.
+    :raises Problem: a 401, when nobody is signed in; a 503, while the database does not respond.
     :raises RuntimeError: outside a request, or once the response has begun to leave.
     """
     request_state = writable_request_state("confirm_login()")
