@@ -6,7 +6,7 @@
  * happens, the browser never presents a token that is taken for a stolen one. An assertion in "process" says so.
  *
  *     spin -search -bfs rotation.pml                      the constants as they are: no errors
- *     spin -search -bfs -DW=1 -DP=1 rotation.pml          P = W: an error, with the shortest way to it
+ *     spin -DW=1 -DP=1 -search -bfs rotation.pml          P = W: an error, with the shortest way to it
  *
  * Time goes in ticks of ten seconds or so. All delays are bounded, and within a tick events happen in any order.
  * A token is told from another by its relations alone, so identities that nobody holds any more are given again.
