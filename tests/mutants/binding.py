@@ -28,7 +28,7 @@ MUTANTS = [
         'f"flask-corbado-session.binding.{purpose}"',
         '"flask-corbado-session.binding"',
         "the proof of a registration is good for a refresh",
-        BAD + "test_the_challenge_of_a_registration_is_good_for_no_refresh",
+        "test_challenges.py::test_the_challenge_of_one_purpose_is_good_for_no_other",
     ),
     Mutant(
         PROOFS,

@@ -7,7 +7,7 @@ from .mutant import BROWSER, INTEGRATION, Mutant
 ORIGIN, NEXT, REQUEST, GUARDS = "web/origin.py", "web/next_url.py", "web/request.py", "web/guards.py"
 COOKIES, CURRENT, STEP_UP, RESUME = "web/cookies.py", "web/current.py", "web/step_up.py", "web/resume.py"
 VIEWS, ACTIONS, CHALLENGE, STATE = "web/views.py", "web/actions.py", "web/challenge.py", "web/state.py"
-PAGES, SCRIPT = "web/device_views.py", "static/corbado-session.js"
+PAGES, BEARER, SCRIPT = "web/device_views.py", "web/bearer.py", "static/corbado-session.js"
 OF_ORIGIN, OF_COOKIES, OF_GUARDS, OF_CURRENT = (
     "test_origin.py::",
     "test_cookies.py::",
@@ -77,7 +77,7 @@ MUTANTS = [
         "test_next_after_sign_in.py::test_whoever_signs_in_is_led_to_no_other_host",
     ),
     Mutant(
-        REQUEST,
+        BEARER,
         "return token is not None and isinstance(state.short_sessions.bearer(token), Active)",
         "return token is not None",
         "behind a proxy that adds a token, any page posts with the person's cookies",
@@ -91,7 +91,7 @@ MUTANTS = [
         CORS + "test_an_allowed_origin_passes_the_origin_check_for_the_three_alone",
     ),
     Mutant(
-        REQUEST,
+        BEARER,
         "isinstance(outcome, Active) or outcome.bearer_code not in _MADE_ELSEWHERE:",
         "isinstance(outcome, Active):",
         "a revoked bearer is served by the cookies beside it, which may be another person's",
