@@ -60,7 +60,7 @@ MUTANTS = [
         "if origin not in allowed_origins:",
         "if False:",
         "an open redirect to any host",
-        OF_ORIGIN + "test_no_other_origin_ever_is",
+        "test_next_after_sign_in.py::test_whoever_signs_in_is_led_to_no_other_host",
     ),
     Mutant(
         NEXT,
