@@ -51,7 +51,7 @@ def report(counts: Counts, database: str) -> None:
     print(f"spoilt answers: {json.dumps(counts.faults)}")
     print(f"pages: {json.dumps(counts.pages)}")
     print(f"browsers' events: {json.dumps(counts.events)}")
-    for name in ("honest_sign_outs", "sessions_lost", "copies_served_late", "copies_refreshed"):
+    for name in ("honest_sign_outs", "sessions_lost", "keys_forgotten", "copies_served_late", "copies_refreshed"):
         print(f"{name.replace('_', ' ')}: {getattr(counts, name)}")
     for name, count in counts.wrong.items():
         print(f"WRONG: {name.replace('_', ' ')} {count}")

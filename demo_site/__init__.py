@@ -13,25 +13,7 @@ from typing import Any
 
 from flask import Flask
 
-from . import (
-    account,
-    auth,
-    durations,
-    errors,
-    instance,
-    live,
-    models,
-    operator,
-    pages,
-    passkeys,
-    query_log,
-    relying_party,
-    security,
-    spa,
-    thief,
-)
 from .addresses import Addresses
-from .extensions import db, limiter, sessions
 
 DEFAULTS: dict[str, Any] = {
     "CORBADO_SESSION_COOKIE_SECURE": False,  # the demo speaks http; set it to true behind https
@@ -57,6 +39,26 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
     A missing key, database or table is created in the instance folder; ``DEMO_INSTANCE`` names another folder.
     """
+    # Here, because what starts the three servers and the two others need none of it, and it takes a second to import.
+    from . import (
+        account,
+        auth,
+        durations,
+        errors,
+        instance,
+        live,
+        models,
+        operator,
+        pages,
+        passkeys,
+        query_log,
+        relying_party,
+        security,
+        spa,
+        thief,
+    )
+    from .extensions import db, limiter, sessions
+
     folder = os.environ.get("DEMO_INSTANCE")
     app = Flask(__name__, instance_path=str(Path(folder).resolve()) if folder else None)
     addresses = (config or {}).get("DEMO_ADDRESSES") or Addresses.from_environment()

@@ -108,9 +108,10 @@ class CopiedJar:
         if token is None:
             return None
         seen = sha256(token.encode()).digest()
-        if seen not in self._tokens:
-            self._tokens.append(seen)
-        return self._tokens.index(seen) + 1
+        with self._lock:
+            if seen not in self._tokens:
+                self._tokens.append(seen)
+            return self._tokens.index(seen) + 1
 
 
 class Copies:

@@ -20,7 +20,7 @@ from .serving import prepare_to_stop, read_addresses
 PORT = 8443
 CONFIG = {"CORBADO_SESSION_COOKIE_SECURE": True, "CORBADO_SESSION_DEVICE_BINDING": True}
 FEATURES = "DeviceBoundSessions:RefreshQuota/false,EnableBoundSessionCredentialsSoftwareKeysForManualTesting"
-"""Off by default on Linux. The second keeps keys in the profile, for want of a TPM; the quota is 6 in 9 minutes."""
+"""Off by default on Linux, which has no keys but in software. The quota is of 6 proofs in 9 minutes."""
 
 
 class _Quiet(WSGIRequestHandler):
@@ -35,6 +35,8 @@ def main() -> None:
     app = create_app({**CONFIG, "DEMO_ADDRESSES": addresses})
     app.debug = False
     files = _files(Path(app.instance_path))
+    if missing := [str(file) for file in files if not file.is_file()]:
+        sys.exit(f"There is no file {missing[0]}: DEMO_CERTIFICATE and DEMO_CERTIFICATE_KEY name two PEM files.")
     prepare_to_stop()
     print(_how_to_start(addresses, files[0]), flush=True)
     _listen(app, addresses.port, files).serve_forever()

@@ -33,7 +33,8 @@ def page() -> str:
     """The page; its script does the rest."""
     told = next((notice for notice in notices.open_notices() if notice.kind == "reuse"), None)
     moved_at = current_session.issued_at or datetime.now(UTC)  # or before: each move gives a new short session
-    wait = max(0, ceil(MIN_AGE - (datetime.now(UTC) - moved_at).total_seconds()))
+    age = (datetime.now(UTC) - moved_at).total_seconds()
+    wait = min(max(0, ceil(MIN_AGE - age)), MIN_AGE)
     return render_template("thief.html", told=told, wait=wait, thief=THIEF["User-Agent"], thief_ip=THIEF_IP)
 
 

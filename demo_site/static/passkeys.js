@@ -88,9 +88,13 @@ function go(address) {
 }
 
 function show(area, text) {
-  const message = area.querySelector("[role=alert]");
+  area.querySelector("p")?.remove();
+  if (!text) return;
+  const message = document.createElement("p");
+  message.className = "message wrong";
+  message.role = "alert";
   message.textContent = text;
-  message.hidden = !text;
+  area.append(message);
 }
 
 /** What happened, and what the person can do now. */
@@ -105,12 +109,32 @@ function sentence(area, error) {
     case "InvalidStateError":
       return "This device holds a passkey of this account already.";
     case "SecurityError":
-      return `Passkeys work only at the site’s own address: ${origins.replaceAll(" ", " or ")}.`;
+      return elsewhere(origins);
     case "ConstraintError":
       return `This device can’t check that it is you. Set up its screen lock or PIN first. ${fallback}`;
     default:
       return `Your browser could not do this with a passkey. ${fallback}`;
   }
+}
+
+function elsewhere(origins) {
+  return `Passkeys work only at the site’s own address: ${origins.replaceAll(" ", " or ")}.`;
+}
+
+/** Show the button; on another host of the same server, which browsers refuse, say where passkeys work. */
+function start(area) {
+  const { origins, autofill, quietly } = area.dataset;
+  const isHome = origins.split(" ").includes(location.origin);
+  area.hidden = false;
+  if (!isHome) {
+    const note = document.createElement("small");
+    note.textContent = elsewhere(origins);
+    return area.replaceChildren(note);
+  }
+  area.closest(".offer")?.removeAttribute("hidden");
+  area.querySelector("button").addEventListener("click", () => press(area));
+  if (autofill !== undefined) offerInField(area);
+  if (quietly) makeQuietly(area);
 }
 
 /** Offer passkeys in the email field, among the names the browser fills in. Nobody is asked until they choose one. */
@@ -131,8 +155,8 @@ async function offerInField(area) {
 
 /** Have the browser make a passkey without asking, where it does that for people who have just used a password. */
 async function makeQuietly(area) {
-  if (sessionStorage.getItem("passkey-tried") === area.dataset.quietly) return; // once after each sign-in
-  sessionStorage.setItem("passkey-tried", area.dataset.quietly);
+  const from = document.referrer && new URL(document.referrer).pathname;
+  if (!area.dataset.quietly.split(" ").includes(from)) return;
   const can = await PublicKeyCredential.getClientCapabilities?.().catch(() => ({}));
   if (!can?.conditionalCreate) return;
   try {
@@ -156,13 +180,7 @@ async function tellAccepted({ rp: rpId, user: userId, accepted, email: name }) {
   await tell("signalCurrentUserDetails", { rpId, userId, name, displayName: name });
 }
 
-for (const area of isKnown ? document.querySelectorAll("[data-passkey]") : []) {
-  area.hidden = false;
-  area.closest(".offer")?.removeAttribute("hidden");
-  area.querySelector("button").addEventListener("click", () => press(area));
-  if (area.hasAttribute("data-autofill")) offerInField(area);
-  if (area.hasAttribute("data-quietly")) makeQuietly(area);
-}
+if (isKnown) document.querySelectorAll("[data-passkey]").forEach(start);
 const list = document.querySelector("[data-accepted]");
 if (isKnown && list) tellAccepted(list.dataset);
 addEventListener("pageshow", (event) => event.persisted && location.reload());

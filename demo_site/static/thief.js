@@ -36,8 +36,8 @@ const EVENTS = {
     "The site can’t tell who is the thief. You can: you sign in again, and are told what happened and from where.",
   ],
   locked: [
-    "The short session ended. Your browser proved its key and was given a new one. The copy was refused.",
-    "The key never leaves the browser, so it was not among what was copied. You noticed nothing.",
+    "The short session ended. Your browser proved its key; the copy was refused.",
+    "The key never leaves your browser, so it was not among what was copied. You noticed nothing.",
   ],
   refused: ["The short session ended again. You were given a new one; the copy was refused again.", "It stays so, for as long as you are signed in."],
   ended: ["The session was ended.", "That ends every copy of it, too, within a second."],
@@ -48,12 +48,16 @@ const EVENTS = {
 };
 const REASONS = {
   reuse: "Signed out: a copy of this session was used.",
-  unproven: "Not signed in: the key of this session is missing.",
+  unproven: "The key of this session is missing.",
+  device_proof_pending: "Still signed in, but the browser proves its key only so often. Wait a few minutes.",
   unread: "No answer just now. The next one may be different.",
 };
 
 let state = JSON.parse(sessionStorage.getItem(KEPT)) ?? {};
-let busy = false;
+if (state.user !== urls.user) state = {}; // the story of somebody else who sat here
+let last = Promise.resolve();
+let running = 0;
+let problem = "";
 let movesAt = Math.max(state.movesAt ?? 0, Date.now() + 1000 * Number(urls.wait));
 
 // ---- asking
@@ -72,8 +76,8 @@ async function send(url, body = {}) {
 async function ask() {
   const answer = await fetch(urls.page);
   if (!answer.ok) {
-    const { reason } = await answer.json().catch(() => ({}));
-    return { status: answer.status, reason };
+    const { reason, code } = await answer.json().catch(() => ({}));
+    return { status: answer.status, reason: answer.status === 401 ? reason : code };
   }
   const page = new DOMParser().parseFromString(await answer.text(), "text/html").title.split(" · ")[0];
   const who = await (await fetch(urls.session)).json();
@@ -122,21 +126,25 @@ function showPane(name, client) {
   const pane = root.querySelector(`[data-pane=${name}]`);
   pane.dataset.state = client ? (isServed(client) ? "served" : "refused") : "none";
   const isThief = name === "copy";
-  const write = (part, text) => (at(part, pane).textContent = text ?? "");
-  if (!client) {
-    for (const part of ["status", "page", "short", "long", "key"]) write(part, part === "page" ? "No cookies" : "–");
-    write("who", "Nothing to come in with");
-    write("status", "");
-    return;
-  }
-  write("status", client.status);
-  write("page", isServed(client) ? client.page : client.status === 401 ? "Sign in" : "Not available");
-  write("who", isServed(client) ? `Signed in as ${client.email}` : REASONS[client.reason] ?? (client.status === 401 ? "Signed out." : REASONS.unread));
-  const until = client.until && new Date(client.until).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  write("short", isServed(client) ? `until ${until}` : "ended");
-  write("long", client.reason === "reuse" ? "ended" : client.token ? `token no. ${client.token}` : "–");
+  const write = (part, text) => (at(part, pane).textContent = text ?? "–");
+  const [shown, who] = client ? screen(client) : ["No cookies", "Nothing to come in with."];
+  write("status", client?.status);
+  write("page", shown);
+  write("who", who);
+  write("short", client && (client.until ? `until ${clockTime(client.until)}` : "ended"));
+  write("long", client && (client.reason === "reuse" ? "ended" : client.token ? `token no. ${client.token}` : "in this browser"));
   const bound = state.bound ?? "bound" in urls;
-  write("key", bound ? (isThief ? "none: it can’t be copied" : "in this browser") : "none needed");
+  write("key", client && (!bound ? "none" : isThief ? "none: it can’t be copied" : "in this browser"));
+}
+
+function screen(client) {
+  if (isServed(client)) return [client.page, `Signed in as ${client.email}`];
+  if (client.status === 401) return ["Sign in", REASONS[client.reason] ?? "Signed out."];
+  return ["Not available", REASONS[client.reason] ?? REASONS.unread];
+}
+
+function clockTime(at) {
+  return new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
 function lane(name, isGood) {
@@ -164,17 +172,20 @@ function showEvent(event) {
   return item;
 }
 
+function isOver() {
+  return ["found", "ended", "back"].includes(state.verdict);
+}
+
 function showButtons() {
   const [copied, signedIn] = [Boolean(state.handle), !state.you || isServed(state.you)];
-  const over = ["found", "ended", "back"].includes(state.verdict);
   button("copy").hidden = copied;
-  button("end").hidden = !copied || over;
+  button("end").hidden = !copied || isOver();
   button("again").hidden = !copied || !signedIn;
   button("sign-in").hidden = signedIn;
 }
 
 function show() {
-  showPane("you", state.you ?? { status: 200, page: "Dashboard", email: urls.email });
+  showPane("you", state.you);
   showPane("copy", state.thief);
   root.querySelector(".verdict").textContent = VERDICTS[state.verdict] ?? "Nothing has been copied yet.";
   root.dataset.verdict = state.verdict ?? "none";
@@ -189,33 +200,42 @@ function show() {
 /** Rotation has a minute of its own, which this page waits for as everybody does. */
 function count() {
   const left = state.bound ? 0 : Math.max(0, Math.ceil((movesAt - Date.now()) / 1000));
-  button("end").disabled = busy || left > 0;
-  if (!state.handle || button("end").hidden) return;
-  at("hint").textContent = left
+  button("end").disabled = left > 0;
+  if (!state.handle) return;
+  at("hint").textContent = problem
+    ? problem
+    : isOver()
+    ? "What this page knows of the copy is forgotten 20 minutes after it was made."
+    : left
     ? `${left} s to go. A session’s token moves on once a minute at most, so that lost answers sign nobody out. This is that minute, in real time.`
     : "The short session would end by itself, within 15 minutes. The button takes its cookie away from both, now.";
 }
 
 // ---- doing
 
-async function run(work) {
-  if (busy) return;
-  busy = true;
+/** One thing after the other: a press waits until a look that is under way is over. */
+function run(work) {
+  running += 1;
+  last = last.then(() => attempt(work));
+}
+
+async function attempt(work) {
   try {
+    problem = "";
     await work();
   } catch (error) {
-    if (error.status === 404) state = {}; // the copy has been forgotten
+    if (error.status === 404) state = { you: await ask() }; // the copy has been forgotten
     else if (error.status === 401) location.reload();
-    else at("hint").textContent = error.status === 429 ? "Too often. Wait a moment, then try again." : REASONS.unread;
+    problem = error.status === 429 ? "Too often. Wait a moment, then try again." : "";
   }
-  busy = false;
+  running -= 1;
   show();
 }
 
 async function copy() {
   const { handle, bound, ...seen } = await send(urls.copy);
   const you = { ...(await ask()), ...seen.you };
-  state = { handle, bound, you, thief: seen.thief, events: [] };
+  state = { user: urls.user, handle, bound, you, thief: seen.thief, events: [] };
   tell("copied");
 }
 
@@ -228,6 +248,8 @@ button("copy").addEventListener("click", () => run(copy));
 button("again").addEventListener("click", () => run(copy));
 button("end").addEventListener("click", () => run(end));
 setInterval(count, 1000);
-setInterval(() => state.handle && !document.hidden && run(() => update()), LOOK_EVERY);
-show();
-if (state.handle) run(() => update());
+setInterval(() => state.handle && !isOver() && !document.hidden && !running && run(update), LOOK_EVERY);
+run(async () => {
+  if (state.handle) await update();
+  else state = { you: await ask() };
+});

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from random import SystemRandom
@@ -121,8 +121,12 @@ class Database:
         replaced = False
         for attempt in count():
             try:
-                with self._turn(started) if writes else nullcontext():
+                turn = self._turn(started) if writes else None
+                try:
                     return self._attempt(again if attempt else work)
+                finally:
+                    if turn is not None:
+                        turn.release()
             except PoolTimeout as error:
                 raise StoreUnavailable(
                     f"no connection of the library's own pool was free within {TIMEOUT} s"
@@ -139,20 +143,18 @@ class Database:
                     raise failure.error(error)  # noqa: B904 - which sets its cause itself
         raise AssertionError  # pragma: no cover - the loop has no end
 
-    @contextmanager
-    def _turn(self, started: float) -> Iterator[None]:
-        """This thread's turn to write. SQLite has one writer at a time, and lets those who wait longest wait longest:
-        of 64 refreshes by four processes at once the last took 1.8 s without a queue, and 0.4 s with one."""
+    def _turn(self, started: float) -> threading.Lock | None:
+        """This thread's turn to write, to be released; None where many may write.
+
+        SQLite has one writer at a time, and lets those who wait longest wait longest: of 64 refreshes by four processes
+        at once the last took 1.8 s without a queue, and 0.4 s with one.
+        """
         held = self._held.get()
         if held.engine.dialect.name != "sqlite":
-            yield
-        elif held.writing.acquire(timeout=max(0.0, started + TIMEOUT - monotonic())):
-            try:
-                yield
-            finally:
-                held.writing.release()
-        else:
+            return None
+        if not held.writing.acquire(timeout=max(0.0, started + TIMEOUT - monotonic())):
             raise StoreUnavailable(SQLITE_LOCKED)
+        return held.writing
 
     def _attempt(self, work: Callable[[Connection], T]) -> T:
         with self.engine.connect() as connection:

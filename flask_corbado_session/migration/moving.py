@@ -124,8 +124,8 @@ class Moving:
 
     def _take_away(self) -> None:
         cookies = [cookie for source in self._sources for cookie in source.take_away()]
-        kept = current_request_state().old_cookies
-        kept += [cookie for cookie in cookies if cookie not in kept]
+        request_state = current_request_state()
+        request_state.old_cookies = tuple(dict.fromkeys([*request_state.old_cookies, *cookies]))
 
     def _take_away_at_sign_in(self, _sender: object, **_facts: Any) -> None:
         if has_request_context():

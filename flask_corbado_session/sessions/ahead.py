@@ -42,9 +42,9 @@ class RefreshAhead:
             else max(settings.short_lifetime * settings.refresh_ahead, MIN_AGE + _ONE_SECOND)
         )
 
-    def is_due(self, short: ShortSession) -> bool:
+    def is_due(self, short: ShortSession, now: datetime) -> bool:
         """Whether this valid short session is old enough. A bound one is refreshed with a proof alone."""
-        return not short.bound and self._age is not None and self._clock.now() - short.issued_at >= self._age
+        return not short.bound and self._age is not None and now - short.issued_at >= self._age
 
     def refresh(self, short: ShortSession, presented: PresentedTokens) -> Refreshed | Ended | None:
         """The outcome of refreshing now; None where the short session simply serves on.

@@ -40,18 +40,23 @@ class LongToken:
     generation: int
     nonce: bytes = field(repr=False)
     parent_hash: bytes = field(repr=False)
+    _hashes: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Those that were asked for; a refresh asks twice for each."""
 
     @property
     def secret_hash(self) -> bytes:
         """SHA-256 of the session's secret; every statement compares it."""
-        return hashlib.sha256(self.secret).digest()
+        if "secret" not in self._hashes:
+            self._hashes["secret"] = hashlib.sha256(self.secret).digest()
+        return self._hashes["secret"]
 
     @property
     def hash(self) -> bytes:
         """Its identity. It does not depend on the signing key, so that keys can be rotated."""
-        return hashlib.sha256(
-            _HASHED.pack(b"id", self.session_id.encode(), self.generation, self.nonce, self.parent_hash)
-        ).digest()
+        if "token" not in self._hashes:
+            hashed = _HASHED.pack(b"id", self.session_id.encode(), self.generation, self.nonce, self.parent_hash)
+            self._hashes["token"] = hashlib.sha256(hashed).digest()
+        return self._hashes["token"]
 
     def child(self) -> LongToken:
         """A new successor. It is not stored: the row is told of it when it is used."""

@@ -5,18 +5,18 @@ PyJWT makes and opens the envelope. Which headers and claims are accepted is dec
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import jwt
 from itsdangerous import BadData
 from itsdangerous.encoding import base64_decode, base64_encode
-from jwt.algorithms import OKPAlgorithm
+from jwt.algorithms import HMACAlgorithm, OKPAlgorithm
 from jwt.exceptions import DecodeError, InvalidSignatureError, PyJWTError
 
 from ..keys.key import ALGORITHM_OF_ALG, KEY_TYPES, Key, KeyRing
@@ -55,7 +55,19 @@ class _JWS(jwt.PyJWS):
         return content
 
 
-_jws = _JWS(algorithms=["HS256", *KEY_TYPES])
+class _HMAC(HMACAlgorithm):
+    """PyJWT's, for our derived keys: it need not look whether one of them is a certificate, or JSON.
+
+    It does so for each token, which takes four times as long as the signature. A key of ours is bound to its
+    algorithm (``_find_key``), so that a public key can't come here.
+    """
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        return key.encode() if isinstance(key, str) else key
+
+
+_jws = _JWS(algorithms=list(KEY_TYPES))
+_jws.register_algorithm("HS256", _HMAC(HMACAlgorithm.SHA256))
 _jws.register_algorithm("Ed25519", OKPAlgorithm())  # PyJWT knows it as EdDSA only
 
 
@@ -84,7 +96,8 @@ def mint(short: ShortSession, key: Key, audience: str | None, cookie: str) -> st
         payload["aud"] = audience
     if short.bound:
         payload["dbsc"] = True
-    token = jwt.encode(payload, key.private, algorithm=key.algorithm, headers={"kid": key.kid, "typ": "JWT"})
+    headers = {"kid": key.kid, "typ": "JWT"}
+    token = _jws.encode(_to_json(payload).encode(), key.private, algorithm=key.algorithm, headers=headers)
     if len(token) + len(cookie) > COOKIE_LIMIT:
         largest = max(short.claims, key=lambda name: len(json.dumps(short.claims[name])), default="amr")
         raise ClaimsTooLarge(
@@ -94,8 +107,13 @@ def mint(short: ShortSession, key: Key, audience: str | None, cookie: str) -> st
     return token
 
 
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def check_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of an app's claims; ValueError or TypeError says which one a token can't hold."""
+    if not claims:
+        return {}
     for name in map(str, claims):
         if name in RESERVED:
             raise ValueError(f"the claim {name!r} is not yours to set: it belongs to the session itself")
@@ -134,8 +152,9 @@ class ShortTokenVerifier:
         """The short session, or :class:`InvalidShortSession`. A known token is checked for expiry each time too."""
         if not token.isascii():
             raise InvalidShortSession("malformed", "expected a token of ASCII characters")
-        # keyed by a hash of the whole token, so that the time a look-up takes says nothing about a token
-        digest = hashlib.sha256(token.encode()).digest()
+        # keyed by a hash of the whole token: the time a look-up takes says nothing about a token, and none stays in
+        # memory. BLAKE2b, which is in Python itself, takes half of what OpenSSL's SHA-256 does for so short a text
+        digest = blake2b(token.encode()).digest()
         version = self._keys.version
         short = self._seen.get(digest) if version == self._seen_version else None
         if short is None:

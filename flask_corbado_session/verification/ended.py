@@ -65,7 +65,8 @@ class EndedSet:
         self._interval = interval
         self._keep = lifetime_ms(short_lifetime) + OVERLAP
         self._ended: dict[str, int] = {}
-        self._not_before: dict[str, int] = {}
+        self.not_before: dict[str, int] = {}
+        """By session: until when (milliseconds) its short sessions were made that no longer count. Usually empty."""
         self._known_until = 0
         self._forgotten_until = 0
         self._looked_back_at = 0
@@ -86,11 +87,11 @@ class EndedSet:
 
     def is_stale(self, session_id: str, issued_at: datetime) -> bool:
         """Whether a short session made then no longer counts, because newer claims hold, as of the last refresh."""
-        return bool(self._not_before) and to_ms(issued_at) <= self._not_before.get(session_id, -1)
+        return to_ms(issued_at) <= self.not_before.get(session_id, -1)
 
     def invalidate_before(self, session_ids: Iterable[str], at: int) -> None:
         """Record that short sessions of these sessions made until ``at`` (milliseconds) no longer count."""
-        self._not_before.update(dict.fromkeys(session_ids, at))
+        self.not_before.update(dict.fromkeys(session_ids, at))
 
     def add(self, session_ids: Iterable[str]) -> None:
         """Record that these sessions have ended now: what this process ended it knows at once."""
@@ -104,7 +105,7 @@ class EndedSet:
         """
         self.bring_up_to_date(FEED_AGE)
         ended = [(time, session_id) for session_id, time in self._ended.copy().items() if time > at]
-        not_before = [(time, session_id) for session_id, time in self._not_before.copy().items() if time > at]
+        not_before = [(time, session_id) for session_id, time in self.not_before.copy().items() if time > at]
         reaches = self._known_until
         if len(ended) + len(not_before) > limit:
             # not ``at`` where that is later: a service that once got a time of a wrong clock would miss every end
@@ -156,7 +157,7 @@ class EndedSet:
         else:
             # changed in place, not replaced: what another request adds meanwhile must not be lost
             self._ended.update(changes.ended)
-            self._not_before.update(changes.not_before)
+            self.not_before.update(changes.not_before)
             self._forget(oldest)
             self._known_until = now
             if since <= now - OVERLAP:
@@ -170,7 +171,7 @@ class EndedSet:
         if abs(oldest - self._forgotten_until) < OVERLAP:
             return
         self._forgotten_until = oldest
-        for known in (self._ended, self._not_before):
+        for known in (self._ended, self.not_before):
             for session_id in [session_id for session_id, at in known.copy().items() if at <= oldest]:
                 known.pop(session_id, None)
 

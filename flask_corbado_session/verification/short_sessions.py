@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from datetime import datetime
 
 from ..model.clock import Clock
 from ..model.errors import InvalidShortSession
@@ -26,13 +27,16 @@ class ShortSessionAuthenticator:
         self._clock = clock
         self.ended = ended
 
-    def verify(self, token: str) -> ShortSession:
+    def verify(self, token: str, now: datetime | None = None) -> ShortSession:
         """The short session, or :class:`InvalidShortSession`."""
-        now = self._clock.now()
+        now = now or self._clock.now()
         short = self._verifier.verify(token, now)
-        if self.ended is not None and short.session_id is not None and self.ended.holds(short.session_id, now):
+        ended, session_id = self.ended, short.session_id
+        if ended is None or session_id is None:
+            return short
+        if ended.holds(session_id, now):
             raise InvalidShortSession("revoked", "its session has been ended")
-        if self.ended is not None and self.ended.is_stale(short.session_id or "", short.issued_at):
+        if ended.not_before and ended.is_stale(session_id, short.issued_at):
             raise InvalidShortSession("expired", "it was made before its user's claims changed; refresh it")
         return short
 
@@ -47,11 +51,11 @@ class ShortSessionAuthenticator:
                 return None
         return True if now < short.expires_at else None
 
-    def first_valid(self, tokens: Iterable[str]) -> ShortSession | None:
+    def first_valid(self, tokens: Iterable[str], now: datetime | None = None) -> ShortSession | None:
         """The short session of the first valid token."""
         for token in tokens:
             try:
-                return self.verify(token)
+                return self.verify(token, now)
             except InvalidShortSession as error:
                 log.debug("a short session was not accepted: %s", error.code)
         return None

@@ -89,7 +89,7 @@ def refresh_claims() -> None:
         raise Unauthenticated("There is no session in this browser whose claims could be refreshed.")
     check_origin(request_state.app_state)
     if short.bound:  # its browser proves its key before the next request, and gets the claims of then
-        request_state.old_cookies.append(expired_short_cookie(request_state.app_state.settings))
+        request_state.old_cookies += (expired_short_cookie(request_state.app_state.settings),)
         return
     outcome = refresh(request_state, presented_tokens(request_state))
     if isinstance(outcome, Refreshed):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import ceil
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from werkzeug.http import dump_cookie
 from werkzeug.wrappers import Response
 
 from ..binding import headers as binding
-from ..model.outcome import Outcome, Refreshed, SignedOut, Started
+from ..model.outcome import Active, Outcome, Refreshed, SignedOut, Started
 from ..model.settings import Settings
 from ..sessions.parts import AppState
 from .client import is_script
@@ -40,6 +41,7 @@ or not, and would show it after the sign-out. Browsers heed this header over htt
 Headers = list[tuple[str, str]]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+_PLAIN = frozenset({"Content-Type", "Content-Length"})
 _CACHING = frozenset(
     {"cache-control", "expires", "surrogate-control", "cdn-cache-control", "cloudflare-cdn-cache-control"}
 )
@@ -53,8 +55,9 @@ def wrap(application: Application, state: AppState, at_first: Callable[[], None]
     pending = [at_first]
 
     def corbado_session(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        for work in tuple(pending):
-            work()  # perhaps twice, for two first requests at once
+        if pending:
+            for work in tuple(pending):
+                work()  # perhaps twice, for two first requests at once
             pending.clear()
         request_state = open_request_state(environ, state)
 
@@ -64,11 +67,9 @@ def wrap(application: Application, state: AppState, at_first: Callable[[], None]
             if bound_answer is not None:
                 status, headers = bound_answer.status, list(bound_answer.headers)
             if outcome is not None:
-                headers = _private(headers) + set_cookies(request_state, environ)
-                if isinstance(outcome, SignedOut) and outcome.clears_cookies and state.settings.clear_cache:
-                    headers.append(CLEAR_CACHE)
-                if isinstance(outcome, Started):
-                    headers += _registration(state, environ, outcome)
+                headers = _private(headers)
+                if type(outcome) is not Active or request_state.drops_form or request_state.old_cookies:
+                    headers += set_cookies(request_state, environ)
             return start_response(status, headers, *exc_info)
 
         body = application(environ, start)
@@ -101,6 +102,11 @@ def bound_path(settings: Settings, script_root: str, name: str) -> str:
 
 def _private(headers: Headers) -> Headers:
     """No cache may keep it (CVE-2023-30861), whatever the view said."""
+    for name, _ in headers:
+        if name not in _PLAIN:
+            break
+    else:  # most answers have no other headers
+        return [*headers, ("Cache-Control", "no-store"), ("Vary", "Cookie")]
     kept, vary = [], []
     for name, value in headers:
         lowered = name.lower()
@@ -108,20 +114,23 @@ def _private(headers: Headers) -> Headers:
             vary += [item.strip() for item in value.split(",") if item.strip().lower() != "cookie"]
         elif lowered not in _CACHING:
             kept.append((name, value))
-    kept.append(("Cache-Control", "no-store"))
-    kept.append(("Vary", ", ".join([*vary, "Cookie"])))
-    return kept
+    return [*kept, ("Cache-Control", "no-store"), ("Vary", ", ".join([*vary, "Cookie"]))]
 
 
 def set_cookies(request_state: RequestState, environ: dict[str, Any]) -> Headers:
-    """The Set-Cookie headers of this request; none unless it signed in, was refreshed, or signed out."""
-    state = request_state.app_state
-    written = _cookies_of(request_state.outcome, state.settings, state.clock.now())
+    """The Set-Cookie headers of this request, and what a sign-out sends beside them."""
+    state, outcome = request_state.app_state, request_state.outcome
+    written = _cookies_of(outcome, state.settings, state.clock.now())
     if request_state.drops_form:
         written += forgetting_cookies(state.settings, environ)
     if written and state.settings.cookie_secure:
         _warn_plain_http(state, environ)
-    return [("Set-Cookie", cookie) for cookie in [*written, *request_state.old_cookies]]
+    headers = [("Set-Cookie", cookie) for cookie in [*written, *request_state.old_cookies]]
+    if isinstance(outcome, SignedOut) and outcome.clears_cookies and state.settings.clear_cache:
+        headers.append(CLEAR_CACHE)
+    if isinstance(outcome, Started):
+        headers += _registration(state, environ, outcome)
+    return headers
 
 
 def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> list[str]:
@@ -166,17 +175,30 @@ def _age(expires_at: datetime, now: datetime, persistent: bool) -> timedelta | N
 
 
 def _cookie(settings: Settings, name: str, value: str, age: timedelta | None) -> str:
-    return dump_cookie(
-        name,
-        value,
-        max_age=None if age is None else ceil(age.total_seconds()),
-        expires=0 if age == timedelta(0) else None,
-        domain=settings.cookie_domain,
-        secure=settings.cookie_secure,
-        httponly=True,
-        samesite=settings.cookie_samesite,
-        sync_expires=False,
+    where = name, settings.cookie_domain, settings.cookie_secure, settings.cookie_samesite
+    if age is None:
+        return f"{name}={value}{_attributes(*where)[0]}"
+    if age == timedelta(0):
+        return dump_cookie(name, "", max_age=0, expires=0, sync_expires=False, **_kinds(*where[1:]))
+    before, after = _attributes(*where, max_age=True)
+    return f"{name}={value}{before}{ceil(age.total_seconds())}{after}"
+
+
+@lru_cache(maxsize=64)
+def _attributes(name: str, domain: str | None, secure: bool, samesite: str, max_age: bool = False) -> tuple[str, str]:
+    """What Werkzeug writes after a value, and after the number of seconds: it is the same each time.
+
+    Our values are base64url with dots: it would not quote them.
+    """
+    header = dump_cookie(
+        name, "", max_age=1 if max_age else None, sync_expires=False, **_kinds(domain, secure, samesite)
     )
+    before, age, after = header.removeprefix(f"{name}=").partition("Max-Age=1")
+    return before + age[:-1], after
+
+
+def _kinds(domain: str | None, secure: bool, samesite: str) -> dict[str, Any]:
+    return {"domain": domain, "secure": secure, "httponly": True, "samesite": samesite}
 
 
 def _warn_plain_http(state: AppState, environ: dict[str, Any]) -> None:

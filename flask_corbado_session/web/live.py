@@ -15,7 +15,7 @@ from .challenge import abort_unauthenticated
 from .current import current_user
 from .request import current_short
 from .sockets import is_websocket, shut_down, socketio_client
-from .state import current_request_state
+from .state import current_request, current_request_state
 from .watcher import LiveConnection, watcher
 
 log = logging.getLogger("flask_corbado_session")
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 def end_on_revocation(close: Callable[[], object]) -> LiveConnection:
     """Have ``close`` called once the session of this request has ended."""
-    environ = current_request_state().environ
+    environ = current_request().environ
     connection = _connection(close, lambda: shut_down(environ) if is_websocket(environ) else None)
     watcher.add(connection)
     return connection
@@ -32,7 +32,7 @@ def end_on_revocation(close: Callable[[], object]) -> LiveConnection:
 
 def guard_stream(iterable: Iterable[T]) -> GuardedStream[T]:
     """The items, until the session of this request has ended."""
-    environ = current_request_state().environ
+    environ = current_request().environ
     return GuardedStream(iterable, _connection(lambda: None, lambda: shut_down(environ)))
 
 
@@ -81,7 +81,7 @@ def _connection(close: Callable[[], object], cut: Callable[[], object]) -> LiveC
         abort_unauthenticated()
     request_state, client = current_request_state(), socketio_client()
     app = cast("LocalProxy[Flask]", current_app)._get_current_object()
-    environ = dict(request_state.environ)  # a copy: another thread may be at work on the request itself
+    environ = dict(current_request().environ)  # a copy: another thread may be at work on the request itself
 
     def check() -> ShortSession | None:
         if client is not None and not client.is_connected():

@@ -88,13 +88,8 @@ class Problem(CorbadoSessionError, HTTPException):
         :returns: HTML for a person who navigates, else JSON.
         """
         if self._is_page():
-            return render_template(
-                "corbado_session/error.html",
-                title=self.title,
-                text=self.description,
-                code=self.error_code,
-                status=self.code,
-            )
+            facts = {"title": self.title, "text": self.description, "code": self.error_code, "status": self.code}
+            return render_template("corbado_session/error.html", **facts)
         return json.dumps({name: value for name, value in self.data.items() if name != "message"})
 
     def _is_page(self) -> bool:
@@ -201,9 +196,7 @@ class Unavailable(Problem, ServiceUnavailable):
 
 
 class ProofPending(Unavailable):
-    """A bound session came, and its browser says that it could not prove its key just now. ``reason`` is the browser's.
-
-    The person is still signed in."""
+    """A bound session came whose browser could not prove its key just now, and says for what ``reason``. It goes on."""
 
     title = "Your browser could not confirm this device"
     error_code = "device_proof_pending"
@@ -263,6 +256,15 @@ class LinkSpent(Problem):
     description = (
         "It was used already, has expired, or is incomplete. Sign in to see your devices, and sign out of any of them."
     )
+
+
+class BodyTooLarge(Problem):
+    """More was sent to a route of the library than any form of it holds."""
+
+    code = 413
+    title = "This request is too large"
+    error_code = "body_too_large"
+    description = "More than 64 KiB were sent, which no form here needs. Nothing was read, and nothing was done."
 
 
 class BadRequestProblem(Problem):

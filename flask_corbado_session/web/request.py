@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from flask import has_request_context, request
+from flask import Request, has_request_context
+from werkzeug.datastructures import MultiDict
 
 from ..model.errors import BadData, SessionNotFound, StoreUnavailable
 from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started, Unproven
@@ -25,6 +26,10 @@ from .state import EXTENSION, RequestState, app_state, current_request, current_
 log = logging.getLogger("flask_corbado_session")
 T = TypeVar("T")
 OutcomeT = TypeVar("OutcomeT", bound="Outcome | Unproven")
+_NOBODY = Anonymous()
+MOST_OF_ONE_NAME = 10
+"""Cookies of one name that are looked at. A browser sends the one of the longest path first; more than two are a
+mishap, and very many an attack."""
 SHARED_ENDPOINTS = frozenset(f"{EXTENSION}.{name}" for name in ("who_am_i", "refresh", "logout"))
 """What a single-page app on another host may call (``CORS_ORIGINS``)."""
 
@@ -37,9 +42,10 @@ def find_outcome(request_state: RequestState) -> Outcome:
                 "the session was first asked for when the response had begun to leave (in a streamed body, or in a "
                 "teardown function): ask for current_session or current_user before you return the response"
             )
-        request_state.outcome = Anonymous()
+        request_state.outcome = _NOBODY
         if request_state.handshake is None:
-            request_state.outcome = _moved(request_state, _find(request_state))
+            outcome = _find(request_state)
+            request_state.outcome = _moved(request_state, outcome) if request_state.app_state.old_logins else outcome
         else:
             request_state.outcome = find_again(request_state)
     return request_state.outcome
@@ -47,7 +53,7 @@ def find_outcome(request_state: RequestState) -> Outcome:
 
 def _may_ask_late(request_state: RequestState) -> bool:
     """A socket has no response; a test in ``with client:`` looks at the context of a request that is over."""
-    return is_connection(request_state) or "werkzeug.debug.preserve_context" in request_state.environ
+    return is_connection(request_state) or "werkzeug.debug.preserve_context" in current_request().environ
 
 
 def short_of(outcome: Outcome | None) -> ShortSession | None:
@@ -67,26 +73,27 @@ def current_short() -> ShortSession | None:
 
 
 def _find(request_state: RequestState) -> Outcome:
-    state, environ = request_state.app_state, request_state.environ
-    if "HTTP_AUTHORIZATION" in environ and (bearer := _raw_bearer()) is not None:
+    state, current = request_state.app_state, current_request()
+    if "HTTP_AUTHORIZATION" in current.environ and (bearer := _raw_bearer()) is not None:
         by_bearer = state.short_sessions.bearer(bearer)
         if not _yields_to_cookies(by_bearer, bearer):
             return by_bearer
-        by_cookie = _find_by_cookie(request_state)
+        by_cookie = _find_by_cookie(request_state, current)
         return by_bearer if isinstance(by_cookie, Anonymous) else by_cookie
-    return _find_by_cookie(request_state)
+    return _find_by_cookie(request_state, current)
 
 
-def _find_by_cookie(request_state: RequestState) -> Outcome:
-    state = request_state.app_state
-    if not _has_cookies(state):
-        return Anonymous()
-    tokens = current_request().cookies.getlist(state.settings.short_cookie)
-    check_origin(state)
-    short = state.short_sessions.first_valid(tokens)
+def _find_by_cookie(request_state: RequestState, current: Request) -> Outcome:
+    state, cookies = request_state.app_state, current.cookies
+    tokens = cookies.getlist(state.settings.short_cookie)[:MOST_OF_ONE_NAME]
+    if not (state.reads_cookies and (tokens or state.settings.long_cookie in cookies)):
+        return _NOBODY
+    check_origin(state, current)
+    now = state.clock.now()
+    short = state.short_sessions.first_valid(tokens, now)
     if short is None:
         return refresh(request_state, presented_tokens(request_state))
-    if state.parts is not None and state.parts.refresh_ahead.is_due(short) and not is_connection(request_state):
+    if state.parts is not None and state.parts.refresh_ahead.is_due(short, now) and not is_connection(request_state):
         refreshed = state.parts.refresh_ahead.refresh(short, presented_tokens(request_state))
         if refreshed is not None:
             return refreshed
@@ -186,7 +193,7 @@ def bearer_token() -> str | None:
     A token that was made elsewhere, and put there by a proxy say, yields to cookies of ours.
     """
     token, state = _raw_bearer(), app_state()
-    if token is None or not _has_cookies(state):
+    if token is None or not _has_cookies(state, current_request().cookies):
         return token
     return None if _yields_to_cookies(state.short_sessions.bearer(token), token) else token
 
@@ -203,14 +210,14 @@ def _yields_to_cookies(outcome: Active | Anonymous, token: str) -> bool:
     return _TOKEN.fullmatch(token) is not None
 
 
-def _has_cookies(state: AppState) -> bool:
-    settings, cookies = state.settings, current_request().cookies
+def _has_cookies(state: AppState, cookies: MultiDict[str, str]) -> bool:
+    settings = state.settings
     return state.reads_cookies and (settings.short_cookie in cookies or settings.long_cookie in cookies)
 
 
 def _raw_bearer() -> str | None:
     """The token of ``Authorization: Bearer`` (RFC 6750 §2.1); the scheme's case does not matter (RFC 9110 §11.1)."""
-    header = request.environ.get("HTTP_AUTHORIZATION")
+    header = current_request().environ.get("HTTP_AUTHORIZATION")
     if header is None or header[:6].lower() != "bearer" or header[6:7] not in ("", " "):
         return None
     return cast(str, header[7:].strip(" "))
@@ -218,40 +225,44 @@ def _raw_bearer() -> str | None:
 
 def presented_tokens(request_state: RequestState) -> PresentedTokens:
     """What the request's cookies hold, and where it came from."""
-    settings, cookies = request_state.app_state.settings, request.cookies
-    long = cookies.getlist(settings.long_cookie)
-    outcome, device = request_state.outcome, cookies.getlist(settings.device_cookie)
+    settings, current = request_state.app_state.settings, current_request()
+    short, long, device = (
+        current.cookies.getlist(name)[:MOST_OF_ONE_NAME]
+        for name in (settings.short_cookie, settings.long_cookie, settings.device_cookie)
+    )
+    outcome = request_state.outcome
     if isinstance(outcome, Started):  # a sign-in in this very request, whose cookies the browser is yet to get
         device = [outcome.device_token]
-    user_agent = request.environ.get("HTTP_USER_AGENT")
+    user_agent = current.environ.get("HTTP_USER_AGENT")
     may_refresh = bool(long) and _may_write(request_state)
-    short = cookies.getlist(settings.short_cookie)
-    return PresentedTokens(short, long, device, request.remote_addr, user_agent, may_refresh)
+    return PresentedTokens(short, long, device, current.remote_addr, user_agent, may_refresh)
 
 
 def _may_write(request_state: RequestState) -> bool:
     """Whether this request may be given new tokens."""
     is_late = request_state.response_started and not is_connection(request_state)
-    return not is_late and request.method != "OPTIONS" and not _is_static()
+    return not is_late and current_request().method != "OPTIONS" and not _is_static()
 
 
 def _may_move(request_state: RequestState) -> bool:
     """Whether the response can carry cookies: that to a socket's handshake, or an event of a socket, can't."""
-    return _may_write(request_state) and not is_connection(request_state) and request.endpoint is not None
+    return _may_write(request_state) and not is_connection(request_state) and current_request().endpoint is not None
 
 
 def _is_static() -> bool:
-    endpoint = request.endpoint
+    endpoint = current_request().endpoint
     return endpoint is not None and (endpoint == "static" or endpoint.endswith(".static"))
 
 
-def check_origin(state: AppState) -> None:
+def check_origin(state: AppState, current: Request | None = None) -> None:
     """Reject an unsafe request of a foreign page, before anything is read."""
-    current = current_request()
+    current = current or current_request()
     method = current.method
-    if method in SAFE_METHODS and is_socket():
+    if method in SAFE_METHODS:
+        if not is_socket(current):
+            return
         method = "CONNECT"  # as good as a POST: no browser keeps a page of another origin from opening a socket
-    if method in SAFE_METHODS or _has_valid_bearer(state):
+    if _has_valid_bearer(state):
         return
     headers, trusted = current.headers, state.settings.trusted_origins
     if current.endpoint in SHARED_ENDPOINTS:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from flask import current_app, request
+from flask import Request, current_app, request
 
 from .state import RequestState, current_request
 
@@ -22,12 +22,12 @@ def is_websocket(environ: Mapping[str, Any]) -> bool:
     return bool(environ.get("HTTP_UPGRADE", "").lower() == "websocket")
 
 
-def is_socket() -> bool:
+def is_socket(current: Request | None = None) -> bool:
     """Whether this is the handshake of a WebSocket, or an event of Flask-SocketIO, which may come by polling."""
-    current = current_request()
+    current = current or current_request()
     environ = current.environ
     # Flask-SocketIO puts the app into every environ, and the client's id on the request of an event
-    return is_websocket(environ) or ("flask.app" in environ and hasattr(current, "sid"))
+    return ("HTTP_UPGRADE" in environ and is_websocket(environ)) or ("flask.app" in environ and hasattr(current, "sid"))
 
 
 def is_connection(request_state: RequestState) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from flask import Flask, Request, Response, current_app, globals
 
@@ -15,8 +15,10 @@ EXTENSION = "corbado_session"
 _REQUEST_STATE = "flask_corbado_session.request_state"
 _ON_CONTEXT = "_corbado_session_request_state"
 
-_current_context: Any = vars(globals).get("request_ctx", globals.app_ctx)._get_current_object
-"""The request context; Flask 3.2 makes one context of two."""
+_proxy: Any = vars(globals).get("request_ctx", globals.app_ctx)
+"""Of the request context; Flask 3.2 makes one context of two."""
+_find_context = _proxy.__wrapped__.get
+"""What the proxy asks: on every page's path, each look through it would be paid for."""
 
 
 class RequestState:
@@ -27,11 +29,11 @@ class RequestState:
     handshake of a socket, a copied context): each later context has a state of its own, with a user of its own.
     """
 
+    # nothing here refers to the environ, which refers to this: the garbage collector would have to find each request
     __slots__ = (
         "app_state",
         "bound_answer",
         "drops_form",
-        "environ",
         "handshake",
         "identity",
         "is_protected",
@@ -45,15 +47,14 @@ class RequestState:
     )
 
     def __init__(
-        self, app_state: AppState, environ: dict[str, Any], handshake: RequestState | None = None, outer: Any = None
+        self, app_state: AppState, outer: RequestState | None = None, handshake: RequestState | None = None
     ) -> None:
         self.app_state = app_state
-        self.environ = environ
         self.outcome: Outcome | None = None
         """None until someone asks."""
         self.user: tuple[str | None, Any] | None = None
         """The app's user and the id they were loaded for (``web/kept_user``)."""
-        self.old_cookies: list[str] = []
+        self.old_cookies: tuple[str, ...] = ()
         """Set-Cookie headers that take away an old login which was moved, signed out or refused."""
         self.bound_answer: Response | None = None
         """What a browser is answered at a route of device binding: nothing the app does may change it."""
@@ -71,7 +72,7 @@ class RequestState:
         """For the first one: who the later contexts were last found to be."""
         self.is_taken = False
         """Whether a request context uses this state."""
-        self.outer: RequestState | None = outer
+        self.outer = outer
         """The state of the app that this app is mounted in."""
 
 
@@ -79,31 +80,33 @@ def app_state(app: Flask | None = None) -> AppState:
     """The state of an app, else of the current one; :class:`NotOnThisApp` says what to call."""
     try:
         # not get(): Flask-Login's names may still have to open the door of this app (flask_login/wiring)
-        return cast(AppState, (app or current_app).extensions[EXTENSION])
+        state: AppState = (app or current_app).extensions[EXTENSION]
     except KeyError:
         raise NotOnThisApp from None
+    return state
 
 
 def open_request_state(environ: dict[str, Any], state: AppState) -> RequestState:
     """Open the state of a request; an app mounted in another one has its own."""
-    request_state = environ[_REQUEST_STATE] = RequestState(state, environ, outer=environ.get(_REQUEST_STATE))
+    request_state = environ[_REQUEST_STATE] = RequestState(state, environ.get(_REQUEST_STATE))
     if state.parts is not None:
         state.parts.database.begin_request()
     return request_state
 
 
 def current_request() -> Request:
-    """The request itself: on every page's path, each look through Flask's proxy of it would be paid for."""
-    return cast(Request, _current_context().request)
+    """The request itself, and not Flask's proxy of it."""
+    current: Request = (_find_context(None) or _proxy._get_current_object()).request
+    return current
 
 
 def current_request_state() -> RequestState:
     """The state of the current request context, also of a test's, which no server opened."""
-    context = _current_context()
-    kept = context.__dict__
-    if _ON_CONTEXT not in kept:
-        kept[_ON_CONTEXT] = _take(context.request.environ, context.app)
-    return cast(RequestState, kept[_ON_CONTEXT])
+    context = _find_context(None) or _proxy._get_current_object()  # which raises
+    request_state: RequestState | None = context.__dict__.get(_ON_CONTEXT)
+    if request_state is None:
+        request_state = context.__dict__[_ON_CONTEXT] = _take(context.request.environ, context.app)
+    return request_state
 
 
 def _take(environ: dict[str, Any], app: Flask) -> RequestState:
@@ -117,6 +120,6 @@ def _take(environ: dict[str, Any], app: Flask) -> RequestState:
     elif first.is_taken:
         if state.parts is not None:
             state.parts.database.begin_request()
-        return RequestState(state, environ, handshake=first)
+        return RequestState(state, handshake=first)
     first.is_taken = True
     return first

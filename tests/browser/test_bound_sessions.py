@@ -15,8 +15,10 @@ from playwright.sync_api import Browser, Playwright
 from flask_corbado_session.keys.rotation import generate, rotate
 from tests.conftest import BROWSER_ARGUMENTS
 from tests.support.apps import SECRET_KEY
-from tests.support.bound_browser import ASSETS, FOREIGN, HOST, SIBLING, Chromium, HttpsSite, chromium_arguments
-from tests.support.bound_site import REFRESH, REGISTER
+from tests.support.bound_browser import Chromium, chromium_arguments
+from tests.support.bound_client import BoundBrowser
+from tests.support.bound_https import ASSETS, FOREIGN, HOST, SIBLING, HttpsSite
+from tests.support.bound_site import REFRESH, REGISTER, sign_in
 from tests.support.certificates import certificate
 from tests.support.jars import LONG, SHORT
 from tests.support.servers import free_port
@@ -170,6 +172,31 @@ def test_a_fetch_that_was_held_back_keeps_its_body(alice: Chromium) -> None:
     assert (status, '"kept"' in text) == (200, True)
 
 
+HELD_BACK = {
+    "a socket": "const it = new WebSocket(location.origin.replace('https', 'wss') + '/page')",
+    "an event source": "const it = new EventSource('/page')",
+}
+
+
+@pytest.mark.parametrize("what", HELD_BACK)
+def test_whatever_asks_is_held_back_too(alice: Chromium, site: HttpsSite, what: str) -> None:
+    """The app has neither here: both fail, after they were let through as alice."""
+    alice.open()
+    since = len(site.log)
+    alice.lose_short_session()
+    alice.page.evaluate(f"new Promise((done) => {{ {HELD_BACK[what]}; it.onerror = () => {{ it.close(); done(); }} }})")
+    assert site.said(since)[0] == f"POST {REFRESH}+proof 200"
+    assert site.said(since)[1] in ("GET /page 200", "GET /page 400")
+
+
+def test_a_beacon_is_held_back_too(alice: Chromium, site: HttpsSite) -> None:
+    alice.open()
+    since = len(site.log)
+    alice.lose_short_session()
+    alice.page.evaluate("navigator.sendBeacon('/form', new URLSearchParams({ text: 'kept' }))")
+    alice.wait(lambda: site.said(since) == [f"POST {REFRESH}+proof 200", "POST /form 200"])
+
+
 # ---- restart
 
 
@@ -269,16 +296,18 @@ def test_signing_out_ends_it_for_the_browser_too(alice: Chromium, site: HttpsSit
     assert site.said(since) == ["GET /page 303", "GET /enter 200"]
 
 
-def test_a_session_that_is_revoked_elsewhere_ends(alice: Chromium, site: HttpsSite) -> None:
-    site.revoke()
+def test_a_session_that_is_revoked_from_another_device_ends(alice: Chromium, site: HttpsSite) -> None:
+    other = sign_in(BoundBrowser(site.wire, origin=site.origin()))
+    assert other.request("/session/revoke-others", "POST").status == 204
     alice.lose_short_session()
     assert alice.open() == 200
     assert alice.page.title() == "Sign in"
     alice.wait(lambda: alice.told("termination"))
-    assert "termination: ok ServerRequested" in alice.summary()
+    assert "refresh: failed FatalError, ServerRequestedTermination" in alice.summary()
     alice.sign_in()
     assert alice.open() == 200
     assert alice.page.title() == "A page"
+    assert other.request("/protected").status == 200
 
 
 def test_four_logins_are_four_sessions_of_which_the_last_one_counts(alice: Chromium, site: HttpsSite) -> None:

@@ -131,13 +131,13 @@ def test_after_a_password_the_browser_makes_a_passkey_by_itself(
     ada.page.add_init_script("""
         const create = CredentialsContainer.prototype.create;
         CredentialsContainer.prototype.create = function ({ mediation, ...options }) {
-          sessionStorage.setItem("mediation", mediation);
+          document.documentElement.dataset.mediation = mediation;
           return create.call(this, options);
         };""")
-    ada.come(email)
+    ada.sign_up(email)
     expect(ada.page.locator(".offer")).to_contain_text("Your browser has made a passkey for you.")
     assert (ada.at, authenticator.events) == ("/dashboard", ["credentialAdded"])
-    assert ada.page.evaluate("sessionStorage.getItem('mediation')") == "conditional"
+    assert ada.page.locator("html").get_attribute("data-mediation") == "conditional"
     ada.open("/account")
     assert ada.page.locator("#passkeys li").count() == 1
     ada.open("/dashboard")

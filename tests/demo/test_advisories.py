@@ -12,9 +12,12 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
+from flask_corbado_session.testing import move_clock
 from tests.demo.conftest import CREDENTIALS, PAGE, MakeApp
+from tests.demo.passkeys import add, code, confirm, sign_up
 from tests.support.demo import running
 
 FORMS = ["/sign-in", "/sign-up"]
@@ -132,3 +135,19 @@ def test_cve_2026_45364_all_spellings_and_addresses_of_a_network_have_one_limit(
     for path, refused in (("/sign-in", 422), ("/v2/sessions", 401)):
         assert [ask(path, address) for address in addresses] == [refused] * 10
         assert [ask(path, address) for address in ("2001:db8:0:1:ffff::7", elsewhere)] == [429, refused]
+
+
+# ---- factors
+
+
+def test_ghsa_f66q_another_users_passkey_makes_no_login_fresh(
+    app: Flask, client: FlaskClient, signed_in: FlaskClient
+) -> None:
+    """Flask-Security: any passkey that the site knew answered the question for the one of who was signed in."""
+    clock = move_clock(app)
+    own, anothers = add(signed_in), sign_up(client)
+    clock.move(minutes=20)
+    assert code(confirm(signed_in, anothers)) == "passkey_wrong_account"
+    assert signed_in.get("/account/password", headers=PAGE).location.startswith("/account/confirm")
+    assert confirm(signed_in, own).status_code == 200
+    assert signed_in.get("/account/password", headers=PAGE).status_code == 200

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from tests.demo.conftest import PAGE
 
 PUBLIC = ["/", "/sign-in", "/sign-up"]
-PRIVATE = ["/dashboard", "/account", "/account/password", "/account/outbox", "/session/devices", "/live"]
+PRIVATE = ["/dashboard", "/account", "/account/password", "/account/outbox", "/session/devices", "/live", "/thief"]
 EVERY = [*PUBLIC, *PRIVATE, "/nowhere"]
 
 

@@ -5,6 +5,7 @@ Which advisories there must be tests of is listed in ``tests/unit/test_advisorie
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
 import string
@@ -73,6 +74,42 @@ def test_flask_security_1258_a_field_that_is_no_text_is_a_400(site: Site, alice:
     assert (answer.status_code, answer.get_json()["code"]) == (400, "invalid_request")
     for path in ("/session/logout", "/session/refresh", f"/session/devices/{device_id}/revoke"):
         assert alice.post(path, json={"next": value, "page": value}).status_code < 500
+
+
+class _Endless(io.RawIOBase):
+    """A body without an end, and how much of it was read."""
+
+    taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.taken += len(buffer)
+        if self.taken > 1024 * 1024:
+            raise MemoryError("a megabyte was read")
+        buffer[:] = b"x" * len(buffer)
+        return len(buffer)
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("length", [10**9, None], ids=["a gigabyte", "chunked"])
+def test_cve_2024_49767_no_route_of_ours_reads_what_no_form_holds(
+    site: Site, alice: FlaskClient, kind: str, length: int | None
+) -> None:
+    """Werkzeug, and the parts of CVE-2023-25577: whoever found a view that reads a form had memory taken."""
+    _, device_id = site.ids()
+    for path in ("logout", "refresh", "revoke-others", f"devices/{device_id}/name", "disown/x"):
+        for client in (site.nobody(), copy_jar(alice)):
+            body = _Endless()
+            environ = {"wsgi.input": body, "wsgi.input_terminated": True, "CONTENT_TYPE": kind}
+            environ |= {} if length is None else {"CONTENT_LENGTH": str(length)}
+            answer = client.post(f"/session/{path}", environ_overrides=environ)
+            assert body.taken <= 256 * 1024
+            if length is not None:
+                assert (answer.status_code, answer.get_json()["code"], body.taken) == (413, "body_too_large", 0)
+            else:
+                assert answer.status_code < 500
 
 
 # ---- factors and freshness

@@ -154,6 +154,37 @@ def test_a_lost_answer_to_a_registration_leaves_an_unbound_session(site: BoundSi
     assert site.row()["binding_key"] is None
 
 
+def test_a_copy_from_before_the_registration_is_found_as_reuse(site: BoundSite) -> None:
+    """The same second: of these cookies nobody knows yet that they are to be bound."""
+    browser, challenge = offered(site)
+    thief = site.thief_of(browser)
+    key = DeviceKey()
+    browser.jar.take(registered(browser, key.registration_proof(challenge)).all("Set-Cookie"))
+    site.clock.move(minutes=16)
+    assert thief.request("/protected").status == 200
+    site.clock.move(minutes=16)
+    statuses = {browser.request("/protected").status, thief.request("/protected").status}
+    assert (401 in statuses, site.end_reasons()) == (True, ["reuse"])
+
+
+def test_a_copy_from_before_the_registration_is_worth_nothing_after_the_first_proof(site: BoundSite) -> None:
+    thieves: list[BoundBrowser] = []
+    browser = site.browser()
+    wire = browser.wire
+
+    def steal(method: str, path: str, headers: Any, body: bytes) -> Reply:
+        if path == REGISTER:
+            thieves.append(site.thief_of(browser))
+        return wire(method, path, headers, body)
+
+    browser.wire = steal
+    sign_in(browser)
+    site.clock.move(minutes=16)
+    assert browser.request("/protected").status == 200
+    (thief,) = thieves
+    assert thief.request("/protected").status == 401
+
+
 def test_a_copy_of_the_cookies_of_a_bound_session_unbinds_nothing(site: BoundSite) -> None:
     browser = site.bound()
     for minutes in (16, 16, 16):

@@ -6,6 +6,7 @@ Prints a table and the score. Exits with 1 if a mutant lives, or if something co
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -14,20 +15,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Literal
 
-from . import MUTANTS
+from . import MUTANTS, worker
 from .mutant import BROWSER, PACKAGE, ROOT, Mutant
 
 Result = Literal["killed", "ALIVE", "equivalent", "not run", "BROKEN"]
 
 _TIMEOUT = 180
 """Seconds for the tests of one mutant; one that hangs is ended by pytest-timeout before that."""
-_PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-o", "timeout=60")
+_PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-o", "timeout=60")
 _SQLITE = ("-k", "not postgresql")
 """The line is the same on every database, and a PostgreSQL server of its own takes longer than most tests."""
+_COUNTER = count(1)
 _LEFT_OUT = shutil.ignore_patterns(".venv*", ".git", ".mypy_cache", ".ruff_cache", ".hypothesis", "__pycache__", "dist")
 
 
@@ -37,9 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="those whose file, test or meaning contains this text")
     parser.add_argument("--jobs", type=int, default=2, help="how many run at once")
     parser.add_argument("--first", type=int, default=1, help="begin with the mutant of this number")
+    parser.add_argument("--last", type=int, default=len(MUTANTS), help="end with the mutant of this number")
     options = parser.parse_args(arguments)
     chosen = [mutant for mutant in MUTANTS if options.only in f"{mutant.file} {mutant.test} {mutant.means}"]
-    chosen = chosen[options.first - 1 :]
+    chosen = chosen[options.first - 1 : options.last]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies = [_copy(Path(folder) / str(number)) for number in range(options.jobs)]
         failing = _failing_unmutated(copies[0], chosen)
@@ -112,21 +116,27 @@ def _run(mutant: Mutant, copy: Path) -> Result:
 def _applied(mutant: Mutant, copy: Path) -> Iterator[None]:
     path = copy / PACKAGE / mutant.file
     text = path.read_text(encoding="utf-8")
+    before = path.stat().st_mtime
     path.write_text(mutant.applied_to(text), encoding="utf-8")
+    # bytecode is kept by a file's time in seconds, and two edits of one second may be of one length
+    os.utime(path, (before, before + next(_COUNTER)))
     try:
         yield
     finally:
         path.write_text(text, encoding="utf-8")
+        os.utime(path, (before, before))
 
 
 def _pytest(copy: Path, tests: Sequence[str], timeout: float) -> tuple[int, str]:
     """The exit status and the output of pytest: 0 all passed, 1 some failed, anything else could not be run."""
-    # no bytecode: the times of two edits within a second may be the same
-    command = [sys.executable, "-B", *_PYTEST, *_SQLITE, *tests]
+    arguments = [*_PYTEST, *_SQLITE, *tests]
+    if not tests[0].startswith(BROWSER):
+        return worker.run(copy, arguments, timeout)
+    command = [sys.executable, "-m", "pytest", *arguments]
     try:
         done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return -1, f"{' '.join(tests)} took longer than {timeout:g} seconds"
+        return -1, f"took longer than {timeout:g} seconds: {' '.join(tests)}"
     return done.returncode, done.stdout + done.stderr
 
 

@@ -116,7 +116,7 @@ MUTANTS = [
         'return self.kind != "hold"',
         "return True",
         "a child is handed out before its parent is used: bursts of tabs come to a reuse",
-        LIFECYCLE + "test_every_kind_of_refresh_is_in_the_table",
+        LIFECYCLE + "test_a_living_long_session_gives_a_short_one",
     ),
     Mutant(
         SETTINGS,
@@ -214,7 +214,7 @@ MUTANTS = [
         "return self._database.transaction(start)",
         "return self._database.run(start, writes=True)",
         "a sign-in is there and the session it replaces goes on",
-        STORE + "test_what_a_sign_in_replaces_is_ended_with_it_or_not_at_all",
+        STORE + "test_a_sign_in_that_can_not_end_what_it_replaces_is_none",
     ),
     Mutant(
         DEVICES,
@@ -228,7 +228,7 @@ MUTANTS = [
         ".where(c.id == device_id, c.cookie_hash == cookie_hash).values(cookie_hash=fresh)",
         ".where(c.id == device_id).values(cookie_hash=fresh)",
         "a link of a mail works for two at once",
-        "test_notices.py::test_of_twenty_uses_at_once_one_works",
+        STORE + "test_a_device_is_disowned_once_by_the_cookie_it_had",
     ),
     Mutant(
         DEVICES,

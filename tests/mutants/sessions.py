@@ -29,7 +29,7 @@ MUTANTS = [
         "self._ending.add_to_ended_set([session_id])",
         "pass",
         "the thief's short session serves on in the process that found the theft",
-        LIFECYCLE + "test_a_theft_ends_the_short_session_too_at_once",
+        LIFECYCLE + "test_who_was_found_out_is_out_before_the_next_look_at_the_database",
     ),
     Mutant(
         REFRESH,
@@ -85,7 +85,7 @@ MUTANTS = [
         "        self.add_to_ended_set(session_ids)\n",
         "",
         "a copied short cookie serves for a second after the sign-out",
-        INTEGRATION + "test_request_table.py::test_a_sign_in_over_another_session_ends_that",
+        LIFECYCLE + "test_who_signed_out_is_out_before_the_next_look_at_the_database",
     ),
     Mutant(
         ENDING,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import TARGETS
 from tests.fuzz.target import Target
+from tests.fuzz.targets import TARGETS
 
 UNFORGEABLE = {"cookie", "link", "waiting_cookie"}
 """Those of which no input is accepted."""

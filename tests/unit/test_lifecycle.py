@@ -455,6 +455,23 @@ def test_the_time_of_signing_in_does_not_move(on_sqlite: Rules) -> None:
 # ---- end
 
 
+def test_who_signed_out_is_out_before_the_next_look_at_the_database(on_sqlite: Rules) -> None:
+    """A copy of the short cookie would serve for a second more otherwise."""
+    started = on_sqlite.start()
+    on_sqlite.warm()
+    on_sqlite.ending.sign_out(presented(started))
+    assert on_sqlite.short_sessions.first_valid([started.short_token]) is None
+
+
+def test_who_was_found_out_is_out_before_the_next_look_at_the_database(on_sqlite: Rules) -> None:
+    spent, child = promoted(on_sqlite)
+    on_sqlite.clock.move(MINUTE)
+    short = on_sqlite.refresh(child).short_token
+    on_sqlite.warm()
+    assert on_sqlite.refresh(spent).reason == "reuse"
+    assert on_sqlite.short_sessions.first_valid([short]) is None
+
+
 def test_an_end_is_one_update(rules: Rules) -> None:
     started = rules.start()
     rules.warm()
