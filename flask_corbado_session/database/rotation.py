@@ -240,5 +240,5 @@ class Rotation:
                 *values,
             )
         )
-        read_back = [c[name] for name in _Advanced._fields]
+        read_back = [c[name] for name in _Advanced.__annotations__]
         return stmt.returning(*read_back) if self._database.engine.dialect.update_returning else stmt

@@ -15,12 +15,13 @@ from ..model.outcome import Refreshed, SignedOut
 from ..model.records import Device, EndReason, LongSession
 from ..model.users import UserId, user_id_of
 from ..sessions.revocation import Revocation
+from .bearer import bearer_token
 from .challenge import unauthenticated_problem
 from .cookies import expired_short_cookie
 from .guards import logout_user, writable_request_state
 from .next_url import next_of_request
 from .problems import Unauthenticated
-from .request import bearer_token, check_origin, current_short, found_or_503, presented_tokens, refresh
+from .request import check_origin, current_short, found_or_503, presented_tokens, refresh
 from .state import app_state, current_request_state
 
 

@@ -18,11 +18,12 @@ from ..model.users import UserId, is_active, user_id_of
 from ..sessions.ending import Ending
 from ..sessions.presented import PresentedTokens
 from . import resume, sockets
+from .bearer import bearer_token
 from .challenge import unauthenticated_response
 from .kept_user import forget_user, keep_user
 from .problems import LogoutIncomplete, Unauthenticated
 from .proving import require_proof
-from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
+from .request import check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .sockets import is_connection
 from .state import RequestState, current_request, current_request_state
 

@@ -12,12 +12,13 @@ from ..database.rows import CarriedOver
 from ..model.errors import StoreUnavailable
 from ..model.records import ShortSession
 from . import resume
+from .bearer import bearer_token
 from .challenge import abort_unauthenticated, return_path, sign_in_response, sign_in_url
 from .client import is_htmx, is_navigation
 from .current import end_disabled
 from .guards import guard, login_response, writable_request_state
 from .problems import InsufficientAuthentication
-from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
+from .request import check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .state import RequestState, current_request_state
 
 RECENT = timedelta(minutes=15)

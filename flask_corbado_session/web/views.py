@@ -19,6 +19,7 @@ from ..sessions.parts import AppState
 from . import bound, device_views
 from .any_host import AnyHostBlueprint
 from .as_json import claims_json, iso, short_session_json
+from .bearer import bearer_token
 from .challenge import unauthenticated_problem
 from .client import see_other
 from .guards import login_required, logout_user
@@ -29,7 +30,6 @@ from .proving import require_proof
 from .query import query_args
 from .request import (
     SHARED_ENDPOINTS,
-    bearer_token,
     check_origin,
     current_short,
     find_outcome,
