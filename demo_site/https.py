@@ -38,8 +38,9 @@ def main() -> None:
     if missing := [str(file) for file in files if not file.is_file()]:
         sys.exit(f"There is no file {missing[0]}: DEMO_CERTIFICATE and DEMO_CERTIFICATE_KEY name two PEM files.")
     prepare_to_stop()
-    print(_how_to_start(addresses, files[0]), flush=True)
-    _listen(app, addresses.port, files).serve_forever()
+    server = _listen(app, addresses.port, files)
+    print(how_to_start(addresses, files[0]), flush=True)
+    server.serve_forever()
 
 
 def _files(instance: Path) -> tuple[Path, Path]:
@@ -55,7 +56,8 @@ def _listen(app: object, port: int, files: tuple[Path, Path]) -> BaseWSGIServer:
         sys.exit(f"cannot listen on port {port}. Set PORT to a free port.")
 
 
-def _how_to_start(addresses: Addresses, shown: Path) -> str:
+def how_to_start(addresses: Addresses, shown: Path) -> str:
+    """What the server says once it listens."""
     return f"""Demo site: {addresses.site}, with sessions bound to keys where a browser can. For Chromium:
 
   chromium --user-data-dir="$(mktemp -d)" --enable-features={FEATURES} \\

@@ -28,12 +28,12 @@ const EVENTS = {
     "The long session’s token moved on less than a minute ago, so it stayed as it is.",
   ],
   parted: [
-    "The short session ended for both. Each was given a new one, and a new long-session token of its own.",
-    "This could also be an answer that got lost, so nobody is signed out yet. Only one of the two tokens can go on.",
+    "The short session ended for both. Each got a new one, and a long-session token of its own.",
+    "This could also be an answer that got lost, so nobody is signed out yet. Only one of the two can go on.",
   ],
   found: [
-    "The short session ended again. The two used different tokens of one session, which was ended for both at once.",
-    "The site can’t tell who is the thief. You can: you sign in again, and are told what happened and from where.",
+    "The short session ended again. Two tokens of one session were used, so it ended for both.",
+    "The site can’t tell who is the thief. You can: you sign in again, and are told what happened, and where.",
   ],
   locked: [
     "The short session ended. Your browser proved its key; the copy was refused.",
@@ -187,12 +187,16 @@ function showButtons() {
 function show() {
   showPane("you", state.you);
   showPane("copy", state.thief);
-  root.querySelector(".verdict").textContent = VERDICTS[state.verdict] ?? "Nothing has been copied yet.";
+  const verdict = VERDICTS[state.verdict] ?? "Nothing has been copied yet.";
+  const status = root.querySelector(".verdict");
+  if (status.textContent !== verdict) status.textContent = verdict; // once, for who has it read aloud
   root.dataset.verdict = state.verdict ?? "none";
   root.querySelector(".story").hidden = !state.events?.length;
   root.querySelector(".story ol").replaceChildren(...(state.events ?? []).map(showEvent));
+  const pressed = document.activeElement.dataset.press;
   showButtons();
   count();
+  if (pressed && button(pressed).hidden) root.querySelector("[data-press]:not([hidden], :disabled)").focus();
   if (state.handle) sessionStorage.setItem(KEPT, JSON.stringify(state));
   else sessionStorage.removeItem(KEPT);
 }

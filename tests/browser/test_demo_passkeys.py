@@ -101,8 +101,14 @@ def test_the_button_goes_before_the_field(signed_up: Person, authenticator: Virt
     """A browser takes one request at a time, so that of the field is withdrawn, and its challenge is not spent."""
     sign_out(signed_up)
     authenticator.wait_for_touch(True)
-    with signed_up.page.expect_response("**/passkeys/sign-in/options"):
-        signed_up.open("/sign-in")
+    signed_up.page.add_init_script("""
+        const get = CredentialsContainer.prototype.get;
+        CredentialsContainer.prototype.get = function (options) {
+          setTimeout(() => (document.documentElement.dataset.asked = options.mediation), 200);
+          return get.call(this, options);
+        };""")
+    signed_up.open("/sign-in")
+    signed_up.page.locator("html[data-asked=conditional]").wait_for()
     authenticator.wait_for_touch(False)  # from the next request on
     press(signed_up, "Sign in with a passkey")
     arrive(signed_up, "/dashboard")

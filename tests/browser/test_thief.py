@@ -22,6 +22,7 @@ from tests.browser.conftest import Serve
 from tests.browser.test_demo_accessibility import Watched
 from tests.conftest import BROWSER_ARGUMENTS
 from tests.support.documents import DOCS
+from tests.support.person import tab_to
 from tests.support.servers import Server
 
 MINUTE = 61
@@ -119,6 +120,14 @@ def test_a_session_without_a_key_is_ended_for_both_and_the_person_told(owner: Ow
     ]
     assert owner.findings() == []
     assert owner.held_back() == []
+
+
+def test_the_page_is_used_by_keyboard(owner: Owner) -> None:
+    focused = owner.page.locator(":focus")
+    tab_to(owner.page, owner.page.get_by_role("button", name="Copy my cookies"))
+    owner.page.keyboard.press("Enter")
+    owner.expect_verdict("The copy works.")
+    expect(focused).to_have_text(re.compile("Let the short session end|Start again"))
 
 
 def test_the_page_says_how_to_see_a_session_with_a_key(owner: Owner) -> None:

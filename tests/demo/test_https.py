@@ -40,9 +40,9 @@ def test_it_is_for_this_machine_alone(tmp_path: Path) -> None:
     assert not made.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
-def test_it_says_how_to_start_chromium(tmp_path: Path) -> None:
+def test_it_sayshow_to_start_chromium(tmp_path: Path) -> None:
     shown, _ = certificate.find_or_create(tmp_path)
-    said = https._how_to_start(Addresses(8443, "https"), shown)
+    said = https.how_to_start(Addresses(8443, "https"), shown)
     assert "https://localhost:8443/thief" in said
     assert f"--ignore-certificate-errors-spki-list={certificate.public_key_hash(shown)} " in said
     assert f"--enable-features={https.FEATURES} " in said
