@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import sleep
 
-from packaging.requirements import Requirement
-
 from . import measure
 
 _NAMED = ("flask", "flask-sqlalchemy", "sqlalchemy", "pyjwt", "flask-login", "flask-jwt-extended", "flask-session",
@@ -43,7 +41,7 @@ class Environment:
     def _install(self, stamp: Path) -> None:
         if not self.python.exists():
             venv.create(self.root / ".bench", with_pip=True)
-        pip = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         what = ["--constraint", "constraints.txt", "--requirement", "benchmarks/peers.txt", "--editable", "."]
         subprocess.run([*pip, *what], cwd=self.root, check=True)
         stamp.touch()
@@ -136,6 +134,8 @@ def _required(package: str) -> set[str]:
         lines = importlib.metadata.requires(package) or []
     except importlib.metadata.PackageNotFoundError:
         return set()
+    from packaging.requirements import Requirement  # not in .bench, where this module is imported too
+
     needed = [Requirement(line) for line in lines]
     extras = ("", "crypto") if package == "pyjwt" else ("",)
     return {

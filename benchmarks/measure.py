@@ -56,7 +56,8 @@ def instructions(command: Sequence[str], requests: int) -> int:
     )
     match = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
     if match is None or done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no count")
+        said = [line for line in done.stderr.splitlines() if line and not line.startswith("==")]
+        raise RuntimeError(said[-1] if said else "callgrind did not count")
     return int(match[1])
 
 

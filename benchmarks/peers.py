@@ -80,7 +80,7 @@ def flask_session_files(database_url: str) -> Requests:
 
 def flask_session_redis(database_url: str, redis_url: str) -> Requests:
     """Flask-Session on Redis, and Flask-Login whose users are in memory."""
-    from redis import Redis
+    from redis import Redis  # type: ignore[import-not-found, unused-ignore]  # installed in .bench alone
 
     return _flask_session(database_url, SESSION_TYPE="redis", SESSION_REDIS=Redis.from_url(redis_url))
 
@@ -132,20 +132,22 @@ def flask_jwt_extended(database_url: str, blocklist: bool = False) -> Requests:
 def flask_security(database_url: str) -> Requests:
     """Flask-Security on its SQLAlchemy datastore."""
     from flask_security import Security, SQLAlchemyUserDatastore, auth_required, hash_password, login_user
-    from flask_security.models import fsqla_v3
+    from flask_security.models import fsqla_v3  # untyped
+
+    models: Any = fsqla_v3
 
     app, db = _app(
         database_url, SECURITY_PASSWORD_SALT=SECRET, SECURITY_SEND_REGISTER_EMAIL=False, SECURITY_PASSWORD_HASH="argon2"
     )
-    fsqla_v3.FsModels.set_db_info(db, user_table_name="bench_security_user", role_table_name="bench_security_role")
+    models.FsModels.set_db_info(db, user_table_name="bench_security_user", role_table_name="bench_security_role")
 
-    class Role(db.Model, fsqla_v3.FsRoleMixin):  # type: ignore[name-defined, misc]
+    class Role(db.Model, models.FsRoleMixin):  # type: ignore[name-defined, misc]
         __tablename__ = "bench_security_role"
 
-    class User(db.Model, fsqla_v3.FsUserMixin):  # type: ignore[name-defined, misc]
+    class User(db.Model, models.FsUserMixin):  # type: ignore[name-defined, misc]
         __tablename__ = "bench_security_user"
 
-    datastore = SQLAlchemyUserDatastore(db, User, Role)
+    datastore: Any = SQLAlchemyUserDatastore(db, User, Role)
     Security(app, datastore, register_blueprint=False)
     with app.app_context():
         db.drop_all()

@@ -8,39 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Integer,
-    Row,
-    Select,
-    Update,
-    bindparam,
-    case,
-    literal_column,
-    null,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, Select, Update, bindparam, case, null, or_, select, update
 
 from ..model import settings
 from ..model.clock import from_ms, lifetime_ms
 from ..model.records import Context, GoneReason, RefreshKind
-from .conditions import is_live, state_of
+from .conditions import ONE, is_live, number, state_of
 from .engine import Database
+from .rows import AdvancedRow
 
 BURST_WINDOW, MIN_AGE = lifetime_ms(settings.BURST_WINDOW), lifetime_ms(settings.MIN_AGE)
-
-
-def _number(value: int) -> ColumnElement[int]:
-    """A number in the statement's text: each parameter costs as much as ten columns."""
-    return literal_column(str(value), Integer)
-
-
-_ONE = _number(1)
 
 
 class Token(Protocol):
@@ -87,22 +66,6 @@ class Gone:
     user_id: str | None = None
     found_now: bool = False
     previous: Context | None = None
-
-
-class _Advanced(NamedTuple):
-    """What the statement that moves a row on reads back of it."""
-
-    user_id: str
-    device_id: str
-    expires_at: int
-    auth_time: int
-    amr: str
-    persistent: bool
-    claims: str
-    last_step: int
-    short_not_before: int | None
-    previous_ip: str | None
-    previous_user_agent: str | None
 
 
 class Rotation:
@@ -176,7 +139,7 @@ class Rotation:
     def _move_on(self, connection: Connection, values: dict[str, Any]) -> Accepted | None:
         if connection.dialect.update_returning:
             found = connection.execute(self._advance, values).one_or_none()
-            row: Any = None if found is None else _Advanced(*found)  # whose attributes cost a tenth of a Row's
+            row: Any = None if found is None else AdvancedRow(*found)  # whose attributes cost a tenth of a Row's
         else:  # MySQL and MariaDB: what was written is read back in a transaction of its own
             changed = connection.execute(self._advance, values).rowcount
             row = connection.execute(self._select, values).one_or_none() if changed else None
@@ -220,12 +183,10 @@ class Rotation:
         g, h = bindparam("g", type_=c.generation.type), bindparam("h", type_=c.token_hash.type)
         now, idle = bindparam("now", type_=c.rotated_at.type), bindparam("idle", type_=c.rotated_at.type)
         parent = bindparam("parent", type_=c.token_hash.type)
-        promote = (c.generation == g - _ONE) & (c.token_hash == parent) & (now - c.rotated_at > _number(MIN_AGE))
+        promote = (c.generation == g - ONE) & (c.token_hash == parent) & (now - c.rotated_at > number(MIN_AGE))
         is_current = (c.generation == g) & (c.token_hash == h)
-        reopen = (
-            is_current & (now - c.rotated_at > _number(BURST_WINDOW)) & (c.reopened < _number(settings.MAX_REOPENS))
-        )
-        rollback = c.generation < g - _ONE
+        reopen = is_current & (now - c.rotated_at > number(BURST_WINDOW)) & (c.reopened < number(settings.MAX_REOPENS))
+        rollback = c.generation < g - ONE
         reopens = c.generation == g
         stmt = (
             update(self._session)
@@ -233,7 +194,7 @@ class Rotation:
             .where(or_(promote, reopen, rollback))
             .ordered_values(
                 # MySQL evaluates left to right: what reads generation, ip or user_agent stands before they change
-                (c.reopened, case((reopens, c.reopened + _ONE), else_=_number(0))),
+                (c.reopened, case((reopens, c.reopened + ONE), else_=number(0))),
                 (c.last_step, g - c.generation),
                 (c.previous_ip, case((reopens, c.ip), else_=null())),
                 (c.previous_user_agent, case((reopens, c.user_agent), else_=null())),
@@ -246,7 +207,7 @@ class Rotation:
                 (c.idle_expires_at, case((idle < c.expires_at, idle), else_=c.expires_at)),
             )
         )
-        read_back = [c[name] for name in _Advanced._fields]
+        read_back = [c[name] for name in AdvancedRow.__annotations__]
         return stmt.returning(*read_back) if self._database.engine.dialect.update_returning else stmt
 
 
