@@ -4,16 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEMO_STAMP := $(VENV)/.demo
+DOCS_STAMP := $(VENV)/.docs-installed
+AUDIT := .audit
+PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench soak clean
+.PHONY: help demo https test check lint format docs bench soak dist audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
 		printf '%-12s %s\n' "$$target" "$$text"; done
 
-demo: $(STAMP) ## Serve the demo site at http://localhost:8000
+demo: $(DEMO_STAMP) ## Serve the demo site at http://localhost:8000
 	@$(BIN)/python -m demo_site
+
+https: $(DEMO_STAMP) ## Serve the demo site at https://localhost:8443, with device binding
+	@$(BIN)/python -m demo_site.https
 
 # Two processes: Playwright's event loop breaks Flask's async views. The second runs even if the first fails, and
 # either one's failure is make's, exit code 5 (no tests found) included.
@@ -29,10 +36,15 @@ lint: $(STAMP) ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 flask_corbado_session demo_site
 
 format: $(STAMP) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(DOCS_STAMP) ## Build the documentation site: build/docs/index.html
+	@$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+	@echo "The site is in build/docs; open build/docs/index.html."
 
 bench: $(STAMP) ## Measure the request path
 	@$(BIN)/python -m benchmarks
@@ -41,16 +53,44 @@ MINUTES ?= 10
 soak: $(STAMP) ## Break servers and the database under load for MINUTES=10, and count what was lost
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
-clean: ## Remove the virtual environment, caches and built files
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+dist: $(AUDIT)/.installed ## Build wheel and sdist into dist/, reproducibly, and try both in an empty environment
+	@$(AUDIT)/bin/python -m tests.release.dist
+
+audit: $(AUDIT)/.installed ## Print what auditors of packages, workflows and code say; STRICT=1 lets none be left out
+	@$(AUDIT)/bin/python -m tests.release.audit $(if $(STRICT),--strict)
+
+clean: ## Remove the virtual environments, caches and built files
+	rm -rf $(VENV) $(AUDIT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# A Python without ensurepip (Debian's, say) makes an environment without pip; its own pip then installs one.
+# A Python without ensurepip (Debian's, say) makes an environment without pip; its own pip then installs one. pip's
+# warnings are about the machine's set-up, so only its errors are shown.
+define make_environment
+	@test -x $(1)/bin/pip || $(PYTHON) -m venv $(1) >/dev/null 2>&1 || { \
+		$(PYTHON) -m venv --clear --without-pip $(1) && \
+		$(PYTHON) -m pip --python $(1)/bin/python install --quiet --quiet pip; }
+endef
+
+$(DEMO_STAMP): pyproject.toml constraints.txt
+	@echo "Installing the demo into $(VENV), once; this takes less than a minute."
+	$(call make_environment,$(VENV))
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[demo]'
+	@touch $@
+
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV), once; this takes a minute or two."
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) 2>/dev/null || { \
-		$(PYTHON) -m venv --clear --without-pip $(VENV) && \
-		$(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[demo,test]'
+	$(call make_environment,$(VENV))
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[demo,test]'
+	@touch $(DEMO_STAMP) $@
+
+$(AUDIT)/.installed: tests/release/requirements.txt
+	@echo "Installing into $(AUDIT), once."
+	$(call make_environment,$(AUDIT))
+	@$(AUDIT)/bin/python $(PIP_INSTALL) --requirement tests/release/requirements.txt
+	@touch $@
+
+$(DOCS_STAMP): pyproject.toml constraints.txt
+	@echo "Installing what builds the documentation into $(VENV), once; this takes about a minute."
+	$(call make_environment,$(VENV))
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[docs]'
 	@touch $@

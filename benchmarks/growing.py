@@ -18,9 +18,10 @@ from flask_corbado_session.database.cleanup import Cleanup
 from flask_corbado_session.database.conditions import is_live
 from flask_corbado_session.database.devices import DeviceStore
 from flask_corbado_session.database.engine import Database
-from flask_corbado_session.database.rotation import Accepted, Rotation
+from flask_corbado_session.database.rotation import Rotation
 from flask_corbado_session.database.sessions import SessionStore
 from flask_corbado_session.database.tables import tables_in
+from flask_corbado_session.database.verdicts import Accepted
 from flask_corbado_session.model.clock import to_ms
 from flask_corbado_session.model.records import Context
 from flask_corbado_session.sessions.presented import PresentedTokens

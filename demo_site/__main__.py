@@ -5,12 +5,12 @@ They use three consecutive ports, starting at 8000 or ``PORT``, and run until Ct
 
 from __future__ import annotations
 
-import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Mapping
-from typing import IO
+from typing import IO, cast
 
 from .serving import STOP_SIGNALS, UNTIL_STDIN_ENDS, prepare_to_stop, read_addresses
 
@@ -53,15 +53,16 @@ def _print_addresses(children: Mapping[str, Child]) -> str | None:
 
 
 def _wait_for_exit(children: Mapping[str, Child]) -> str:
-    """Wait until a server exits: only then does its output, after the one line, become readable again."""
-    modules = {_output(child): module for module, child in children.items()}
-    closed, _, _ = select.select(list(modules), [], [])
-    return modules[closed[0]]
+    """Wait until a server exits. They are asked in turn, because Windows can't wait for one of several pipes."""
+    while True:
+        for module, child in children.items():
+            if child.poll() is not None:
+                return module
+        time.sleep(0.2)
 
 
 def _output(child: Child) -> IO[bytes]:
-    assert child.stdout is not None
-    return child.stdout
+    return cast(IO[bytes], child.stdout)  # a pipe, see _start
 
 
 def _stop(children: Collection[Child]) -> None:

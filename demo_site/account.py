@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,7 +10,7 @@ from werkzeug.security import check_password_hash
 
 from flask_corbado_session import confirm_login, current_session, current_user, fresh_login_required, login_required
 
-from . import notices, query_log
+from . import notices, passkey_store, query_log
 from .auth import has_failed
 from .extensions import db, limiter, sessions
 from .models import password_problem
@@ -20,7 +20,9 @@ blueprint = Blueprint("account", __name__)
 password_limit = limiter.shared_limit(
     lambda: current_app.config["DEMO_SIGN_IN_LIMIT"], scope="password", methods=["POST"], deduct_when=has_failed
 )
-"""One limit for both password forms, against guessing the password in a browser that was left open."""
+"""One limit for both password forms and for passkeys, against guessing in a browser that was left open."""
+OFFERED_FOR = timedelta(minutes=5)
+"""A passkey is offered in a short session that was issued so soon after a sign-in."""
 
 
 @blueprint.get("/dashboard")
@@ -28,7 +30,22 @@ password_limit = limiter.shared_limit(
 def dashboard() -> str:
     """The first page after signing in. It needs no database query unless there is an open notice."""
     open_notices = notices.open_notices()
-    return render_template("dashboard.html", open_notices=open_notices, queries=query_log.queries_so_far())
+    return render_template(
+        "dashboard.html",
+        open_notices=open_notices,
+        offers_passkey=_offers_passkey(),
+        queries=query_log.queries_so_far(),
+    )
+
+
+def _offers_passkey() -> bool:
+    """Whether to offer a passkey: to whom has none and has just signed in with their password. Costs no query.
+
+    "Just" is told by the short session: it is of the sign-in itself, or not much younger.
+    """
+    signed_in_at, issued_at = current_session.auth_time, current_session.issued_at
+    is_recent = signed_in_at is not None and issued_at is not None and issued_at - signed_in_at < OFFERED_FOR
+    return is_recent and current_session.amr == ("pwd",) and "passkey" not in current_session.claims
 
 
 @blueprint.get("/account")
@@ -38,12 +55,19 @@ def overview() -> str:
     identity_queries = query_log.queries_so_far()
     device = current_session.device
     device_sessions = device.sessions if device else ()
+    session_queries = query_log.queries_so_far()
+    holder = passkey_store.find_holder(current_user_id())
+    passkeys = holder.passkeys if holder else []
     return render_template(
         "account.html",
         now=datetime.now(UTC),
         long_session=next((session for session in device_sessions if session.is_current), None),
         identity_queries=identity_queries,
-        page_queries=query_log.queries_so_far()[len(identity_queries) :],
+        page_queries=session_queries[len(identity_queries) :],
+        passkeys=passkeys,
+        passkey_holder=holder,
+        is_last_passkey_kept=len(passkeys) == 1 and not current_user.has_password,
+        passkey_queries=query_log.queries_so_far()[len(session_queries) :],
         previous=query_log.previous_request(current_session.session_id),
     )
 
@@ -55,7 +79,7 @@ def overview() -> str:
 @password_limit
 @login_required
 def confirm() -> ResponseReturnValue:
-    """Step-up: ask for the password again, then continue with what needed it."""
+    """Step-up: ask for the password or a passkey, then continue with what needed it."""
     errors: dict[str, str] = {}
     if request.method == "POST":
         if _is_password("password"):
@@ -72,27 +96,34 @@ def confirm() -> ResponseReturnValue:
 def password() -> ResponseReturnValue:
     """Change the password. A new session replaces the current one.
 
+    Who has just used a passkey is not asked for the current password: they may have none, or have forgotten it.
     Everything that can fail comes before the change, so that a failure leaves the password as it was.
     """
+    by_passkey = _is_by_passkey()
     if request.method == "GET":
-        return render_template("password.html", errors={}, end_others=True)
+        return render_template("password.html", errors={}, end_others=True, by_passkey=by_passkey)
     end_others = "end_others" in request.form
-    errors = _password_form_errors()
+    errors = _password_form_errors(by_passkey)
     if errors:
-        return render_template("password.html", errors=errors, end_others=end_others), 422
+        return render_template("password.html", errors=errors, end_others=end_others, by_passkey=by_passkey), 422
     if end_others:
         sessions.revoke_others()
-    confirm_login(amr=["pwd"])
+    confirm_login(amr=current_session.amr if by_passkey else ["pwd"])
     current_user.set_password(request.form["new_password"])
     db.session.commit()
     return redirect(url_for("account.dashboard", message="password-changed"), 303)
 
 
-def _password_form_errors() -> dict[str, str]:
+def _is_by_passkey() -> bool:
+    """Whether this session was signed in, or confirmed last, with a passkey."""
+    return not {"hwk", "swk"}.isdisjoint(current_session.amr)
+
+
+def _password_form_errors(by_passkey: bool) -> dict[str, str]:
     problem = password_problem(request.form.get("new_password", ""))
     if problem:
         return {"new_password": problem}
-    return {} if _is_password("current_password") else {"current_password": "This is not your password."}
+    return {} if by_passkey or _is_password("current_password") else {"current_password": "This is not your password."}
 
 
 def _is_password(field: str) -> bool:

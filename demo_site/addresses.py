@@ -17,6 +17,8 @@ class Addresses:
     """The origins of the servers, derived from the first port."""
 
     port: int = _FIRST
+    scheme: str = "http"
+    """Of the site; over https it runs without the other two."""
 
     @classmethod
     def from_environment(cls) -> Addresses:
@@ -29,12 +31,12 @@ class Addresses:
     @property
     def site(self) -> str:
         """The demo site."""
-        return f"http://localhost:{self.port}"
+        return f"{self.scheme}://localhost:{self.port}"
 
     @property
     def auth(self) -> str:
         """The session host of the other two: the same server, but another host to browsers."""
-        return f"http://auth.demo.localhost:{self.port}"
+        return f"{self.scheme}://auth.demo.localhost:{self.port}"
 
     @property
     def auth_for_servers(self) -> str:

@@ -17,12 +17,21 @@ blueprint = Blueprint("auth", __name__)
 
 
 def has_failed(response: Response) -> bool:
-    """Whether a form was refused; only those count against a rate limit."""
-    return response.status_code != 303
+    """Whether a form or a passkey was refused; only those count against a rate limit."""
+    return response.status_code >= 400
+
+
+sign_in_limit = limiter.shared_limit(
+    lambda: current_app.config["DEMO_SIGN_IN_LIMIT"], scope="sign-in", methods=["POST"], deduct_when=has_failed
+)
+"""One limit for passwords and passkeys."""
+sign_up_limit = limiter.shared_limit(
+    lambda: current_app.config["DEMO_SIGN_UP_LIMIT"], scope="sign-up", methods=["POST"]
+)
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
-@limiter.limit(lambda: current_app.config["DEMO_SIGN_IN_LIMIT"], methods=["POST"], deduct_when=has_failed)
+@sign_in_limit
 def sign_in() -> ResponseReturnValue:
     """Show the form. With the right password, start a session and go to ``next``."""
     sessions.check_origin()
@@ -36,7 +45,7 @@ def sign_in() -> ResponseReturnValue:
 
 
 @blueprint.route("/sign-up", methods=["GET", "POST"])
-@limiter.limit(lambda: current_app.config["DEMO_SIGN_UP_LIMIT"], methods=["POST"])
+@sign_up_limit
 def sign_up() -> ResponseReturnValue:
     """Show the form. With a new address and a valid password, add the user and sign them in."""
     sessions.check_origin()  # before the user is added, so that a form sent by another site changes nothing

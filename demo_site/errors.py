@@ -37,16 +37,20 @@ def error_response(error: HTTPException) -> Response | HTTPException:
     """The page or problem+json for an error. Redirects and the extension's own problems are returned unchanged."""
     if error.response is not None or isinstance(error, Problem) or error.code is None or error.code < 400:
         return error
-    status = error.code
-    code, title, text = PAGES.get(status, PAGES[400 if status < 500 else 500])
-    if _wants_page():
-        response = make_response(render_template("error.html", status=status, code=code, title=title, text=text))
-        response.status_code = status
-    else:
-        response = problem(status, code, text, title)
+    code, title, text = PAGES.get(error.code, PAGES[400 if error.code < 500 else 500])
+    response = refusal(error.code, code, text, title)
     response.headers.extend((name, value) for name, value in error.get_headers() if name != "Content-Type")
     if isinstance(error, TooManyRequests) and limiter.current_limit:
         response.headers["Retry-After"] = str(max(1, math.ceil(limiter.current_limit.reset_at - time.time())))
+    return response
+
+
+def refusal(status: int, code: str, text: str, title: str = "This was not done") -> Response:
+    """A page for browsers, or problem+json for scripts."""
+    if not _wants_page():
+        return problem(status, code, text, title)
+    response = make_response(render_template("error.html", status=status, code=code, title=title, text=text))
+    response.status_code = status
     return response
 
 
@@ -64,6 +68,6 @@ def database_down(error: Exception) -> Response | HTTPException:
 
 
 def _wants_page() -> bool:
-    if request.path.startswith("/spa/api/"):
+    if request.path.startswith("/spa/api/") or request.is_json:
         return False
     return request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html") == "text/html"

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 from flask import current_app
 from sqlalchemy import String, select
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
-from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, joinedload, mapped_column, relationship
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from .extensions import Base, db, sessions
 from .notices import StoredNotice, claim_of
+from .passkey_refusals import PasskeyRefused
+from .passkey_store import NewPasskey, Passkey, UserHandle, add_passkey
 
 EMAIL_LENGTH = 254
 PASSWORD_LENGTH = range(8, 257)
@@ -45,6 +47,7 @@ class User(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(EMAIL_LENGTH), unique=True)
     password_hash: Mapped[str] = mapped_column(String(256))
+    """Empty if the user has no password and signs in with a passkey."""
     role: Mapped[str] = mapped_column(String(16), default="user")
     created_at: Mapped[datetime] = mapped_column(default=_now)
     notices: Mapped[list[StoredNotice]] = relationship(
@@ -52,6 +55,12 @@ class User(Base):
         order_by=StoredNotice.id.desc(),
         viewonly=True,
     )
+    has_passkey: Mapped[bool] = column_property(select(Passkey.id).where(Passkey.user_id == id).exists())
+
+    @property
+    def has_password(self) -> bool:
+        """Whether the user can sign in with a password."""
+        return self.password_hash != ""
 
     def set_password(self, password: str) -> None:
         """Store the hash of a new password."""
@@ -74,6 +83,11 @@ def password_problem(text: str) -> str | None:
     return None
 
 
+def find_by_id(user_id: int) -> User | None:
+    """The user with this id."""
+    return db.session.get(User, user_id)
+
+
 def find_by_email(email: str) -> User | None:
     """The user with this address."""
     return db.session.scalar(select(User).where(User.email == email))
@@ -82,12 +96,14 @@ def find_by_email(email: str) -> User | None:
 def check_password(email: str | None, password: str) -> User | None:
     """The user with this address and password.
 
-    An unknown address costs one hash as well, so that the response time does not reveal who has an account.
+    An unknown address costs one hash as well, and so does a user without a password, so that the response time does not
+    reveal who has an account.
     """
     user = find_by_email(email) if email else None
-    stored = user.password_hash if user else decoy_hash(_hash_method())
+    has_password = user is not None and user.has_password
+    stored = user.password_hash if user and has_password else decoy_hash(_hash_method())
     matches = check_password_hash(stored, password[: PASSWORD_LENGTH.stop])
-    return user if matches else None
+    return user if matches and has_password else None
 
 
 @cache
@@ -111,6 +127,20 @@ def add_user(email: str, password: str, role: str = "user") -> User | None:
     except IntegrityError:
         db.session.rollback()
         return None
+    return user
+
+
+def add_user_with_passkey(email: str, handle: str, passkey: NewPasskey) -> User:
+    """Add a user without a password and commit; raise PasskeyRefused if the address or the passkey is taken."""
+    user = User(email=email, password_hash="")
+    db.session.add(user)
+    try:
+        db.session.flush()
+    except IntegrityError:
+        db.session.rollback()
+        raise PasskeyRefused("email_taken") from None
+    db.session.add(UserHandle(user_id=user.id, handle=handle))
+    add_passkey(user.id, passkey)
     return user
 
 
@@ -138,6 +168,8 @@ def load_claims(user_id: str) -> dict[str, Any]:
     user = load_user(user_id)
     if user is None:
         return {}
-    claims = {"email": user.email, "role": user.role}
+    claims: dict[str, Any] = {"email": user.email, "role": user.role}
+    if user.has_passkey:
+        claims["passkey"] = True
     notices = claim_of(user.notices)
     return {**claims, "notices": notices} if notices else claims

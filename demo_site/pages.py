@@ -9,6 +9,9 @@ blueprint = Blueprint("pages", __name__)
 MESSAGES = {
     "signed-out": "You are signed out.",
     "password-changed": "Your password has been changed.",
+    "passkey-added": "Your passkey is ready. Sign in with it next time.",
+    "passkey-renamed": "The passkey has its new name.",
+    "passkey-removed": "The passkey is removed. It no longer signs you in.",
     "device-signed-out": "The device is signed out. If you do not recognise it, change your password now.",
 }
 

@@ -17,7 +17,7 @@ from flask_corbado_session import current_session
 _ENVIRON_KEY = "demo_site.queries"
 _MAX_SESSIONS = 1000
 _MAX_LENGTH = 300
-_COLUMNS = re.compile("^SELECT .*? FROM")
+_COLUMNS = re.compile(r"^SELECT (?:[^()]|\((?:[^()]|\([^()]*\))*\))*? FROM")  # a column may be a query in brackets
 
 
 @dataclass(frozen=True, slots=True)

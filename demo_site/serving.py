@@ -20,7 +20,10 @@ THREADS = 24
 """Some for pages, beside those that the live feeds keep busy."""
 STOPPING = threading.Event()
 """Set once this process is to stop, for what would go on for ever."""
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+if sys.platform == "win32":
+    STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
+else:
+    STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def read_addresses() -> Addresses:

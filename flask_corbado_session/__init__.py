@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .model.records import Context, Device, LongSession, Notice, ShortSession
     from .model.signals import (
         device_added,
+        device_binding_failed,
         session_ended,
         session_refreshed,
         session_reuse_detected,
@@ -63,6 +64,7 @@ __all__ = [
     "current_session",
     "current_user",
     "device_added",
+    "device_binding_failed",
     "fresh_login_required",
     "generate_keys",
     "login_required",
@@ -85,8 +87,8 @@ _MODULES = {
     ),
     "model.records": ("Context", "Device", "LongSession", "Notice", "ShortSession"),
     "model.signals": (
-        "device_added", "session_ended", "session_refreshed", "session_reuse_detected", "session_revoked",
-        "session_started",
+        "device_added", "device_binding_failed", "session_ended", "session_refreshed", "session_reuse_detected",
+        "session_revoked", "session_started",
     ),
     "model.users": ("AnonymousUser", "SessionUser", "UserMixin"),
     "verification.verifier": ("ShortSessionVerifier",),

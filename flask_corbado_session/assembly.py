@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .database.binding import BindingStore
 from .database.cleanup import Cleanup
 from .database.devices import DeviceStore
 from .database.engine import Database
@@ -20,6 +21,7 @@ from .model.clock import Clock
 from .model.errors import SettingsError
 from .model.settings import DEFAULT_ISSUER, PREFIX, Settings
 from .sessions.ahead import RefreshAhead
+from .sessions.bound import BoundSessions
 from .sessions.connected import ConnectedSessions
 from .sessions.ending import Ending
 from .sessions.hooks import Hooks
@@ -54,7 +56,7 @@ def on_database(
     verifier = ShortTokenVerifier(keys, settings.issuer, settings.audience)
     short_sessions = ShortSessionAuthenticator(verifier, ended, clock)
     minter, ended_cache = Minter(settings, keys), EndedSessionCache(clock)
-    rotation = Rotation(database, settings.idle_lifetime)
+    rotation = Rotation(database, settings.idle_lifetime, binds=settings.device_binding)
     disown_links = DisownLinks(secret_keys, clock, devices, ended, sender)
     ending = Ending(clock, long_tokens, short_sessions, sessions, ended_cache, sender)
     device_tokens = DeviceTokenSigner(secret_keys)
@@ -62,6 +64,7 @@ def on_database(
         settings, clock, minter, long_tokens, device_tokens, sessions, devices, ending, disown_links, hooks, sender
     )
     refresh = Refresh(settings, clock, minter, long_tokens, rotation, ended_cache, ending, hooks, sender)
+    bound = BoundSessions(settings, clock, secret_keys, long_tokens, BindingStore(database), refresh, ended, sender)
     parts = DatabaseParts(
         database,
         sign_in,
@@ -72,6 +75,7 @@ def on_database(
         disown_links,
         ended_cache,
         ConnectedSessions(clock, long_tokens, rotation, ending, hooks, refresh.mint),
+        bound if settings.device_binding else None,
     )
     return AppState(settings, clock, keys, secret_keys, short_sessions, hooks, parts, reads_cookies=True)
 

@@ -20,7 +20,7 @@ from .model.settings import Settings
 from .model.users import UserId
 from .sessions.hooks import ClaimsLoader
 from .sessions.parts import AppState
-from .web import actions, cookies, live, text, views
+from .web import actions, bound, cookies, live, text, views
 from .web.actions import ANY_USER, AnyUser
 from .web.app_engine import AppEngine
 from .web.csrf_exempt import exempt_from_origin_check
@@ -90,7 +90,7 @@ class CorbadoSession:
             state = self._on_database(app, db, settings)
         app.extensions[EXTENSION] = state
         watch_for_flask_login(app)
-        app.wsgi_app = cookies.wrap(app.wsgi_app, state, lambda: spare_own_routes(app))  # type: ignore[method-assign, assignment]
+        app.wsgi_app = cookies.wrap(app.wsgi_app, state, lambda: _at_first(app))  # type: ignore[method-assign, assignment]
         app.register_blueprint(_routes(state))
         app.cli.add_command(commands.group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
@@ -209,6 +209,7 @@ class CorbadoSession:
         """The devices a user is signed in on, each with its live sessions; the current one first.
 
         :param user_id: whose devices; the signed-in user's by default.
+        :returns: the devices; empty for a user who is signed in nowhere.
         :raises Problem: a 401, in a request in which nobody is signed in, when no user is named.
         :raises SessionNotFound: outside a request, when no user is named.
         """
@@ -220,6 +221,7 @@ class CorbadoSession:
         :param user_id: whose sessions; the signed-in user's by default.
         :param limit: how many at most.
         :param offset: how many to skip.
+        :returns: the sessions, each with ``ended_at`` and ``end_reason``, for as long as ``CORBADO_SESSION_RETENTION``.
         :raises Problem: a 401, in a request in which nobody is signed in, when no user is named.
         :raises SessionNotFound: outside a request, when no user is named.
         """
@@ -277,7 +279,7 @@ class CorbadoSession:
     def refresh_claims(self) -> None:
         """Give this browser a short session with the claims of now, in this response; other browsers keep theirs.
 
-        :raises Unauthenticated: when no session came by cookie.
+        :raises Problem: a 401, when no session came by cookie; a 503, while the database does not respond.
         :raises RuntimeError: outside a request, or once the response has begun to leave.
         """
         actions.refresh_claims()
@@ -303,6 +305,7 @@ class CorbadoSession:
         :param allow: called at each request with ``current_user``; a user for whom it is false gets the app's 404.
         :param display_names: called with the user ids on a page; returns what these people are called. Without it
             they are shown by their ids.
+        :returns: the blueprint; a new one at each call.
         """
         from .operators.pages import OperatorPages  # which few apps mount
 
@@ -323,7 +326,7 @@ class CorbadoSession:
             expired. A WebSocket that is still open a second later is cut, where the server allows it.
         :returns: a context manager that forgets the connection when it is left; without ``with``, call its
             ``forget()`` once the connection has closed.
-        :raises Unauthenticated: when nobody is signed in.
+        :raises Problem: a 401, when nobody is signed in.
         """
         return live.end_on_revocation(close)
 
@@ -337,7 +340,7 @@ class CorbadoSession:
         :param iterable: what the response is made of. Let a source that waits for news wait no longer than a few
             seconds and then yield a comment; a silent one can only be cut off, where the server allows it.
         :returns: an iterator of the same items, which stops within about a second of the session's end.
-        :raises Unauthenticated: when nobody is signed in.
+        :raises Problem: a 401, when nobody is signed in.
         """
         return live.guard_stream(iterable)
 
@@ -349,7 +352,7 @@ class CorbadoSession:
         Signing in, out and revoking check by themselves. A view that writes something *before* it signs someone in, a
         new user say, calls this first.
 
-        :raises CsrfRejected: a 403.
+        :raises Problem: a 403, ``csrf_rejected``.
         """
         check_origin(app_state())
 
@@ -357,8 +360,15 @@ class CorbadoSession:
         """The ``next`` this request carries, if it stays on this origin.
 
         :param default: what is returned otherwise.
+        :returns: a path of this app; or a URL, for an origin that ``CORS_ORIGINS`` or ``COOKIE_DOMAIN`` allows.
         """
         return actions.next_url(default)
+
+
+def _at_first(app: Flask) -> None:
+    """What waits for the app to be complete."""
+    spare_own_routes(app)
+    bound.stand_first(app)
 
 
 def _routes(state: AppState) -> Blueprint:

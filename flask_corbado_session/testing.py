@@ -27,7 +27,10 @@ from .web.state import EXTENSION, current_request_state
 
 
 class MovingClock:
-    """Stands still until it is moved, forwards or back."""
+    """Stands still until it is moved, forwards or back.
+
+    :param at: where it starts; aware.
+    """
 
     def __init__(self, at: datetime) -> None:
         self.at = at
@@ -36,13 +39,23 @@ class MovingClock:
         return self.at
 
     def move(self, by: timedelta | None = None, **parts: float) -> datetime:
-        """Move by a timedelta, or by its parts: ``clock.move(minutes=20)``; the new time."""
+        """Move by a timedelta, or by its parts: ``clock.move(minutes=20)``.
+
+        :param by: how far; negative moves it back.
+        :param parts: the arguments of a timedelta, in the place of one.
+        :returns: the new time; aware.
+        """
         self.at += by if by is not None else timedelta(**parts)
         return self.at
 
 
 def move_clock(app: Flask, at: datetime | None = None) -> MovingClock:
-    """Put a clock you move in the place of the app's; it starts at ``at``, or now."""
+    """Put a clock you move in the place of the app's.
+
+    :param app: the app, after ``init_app``.
+    :param at: where it starts, an aware datetime; now by default.
+    :returns: the clock, which stands still until its ``move()`` is called.
+    """
     clock = MovingClock(at or datetime.now(UTC))
     _state(app).clock.read = clock
     return clock
@@ -61,12 +74,22 @@ def signed_in(
     client: FlaskClient | None = None,
     base_url: str | None = None,
 ) -> FlaskClient:
-    """A test client with the cookies of a session started for ``user`` (a user, or an id) ``age`` ago.
+    """A test client with the cookies of a session that was started for a user.
 
-    With an ``age`` beyond the short lifetime the short cookie is gone, as it would be from a browser: the first request
-    is refreshed. With ``fresh=False`` step-up asks at once. Given a ``client``, that one signs in, with what it has.
-    The cookies are those of ``base_url``'s host, else of ``SERVER_NAME``, for an app that serves several; the client's
-    requests name that host too.
+    :param app: the app, after ``init_app``.
+    :param user: the user, or an id.
+    :param claims: as for :func:`login_user`.
+    :param amr: as for :func:`login_user`.
+    :param remember: as for :func:`login_user`.
+    :param fresh: as for :func:`login_user`: with False, step-up asks at once.
+    :param age: how long ago the session was started. Beyond the short lifetime the short cookie is gone, as it would be
+        from a browser: the first request is refreshed.
+    :param user_agent: the browser that signs in.
+    :param client: a client that signs in, with the cookies it has; a new one by default.
+    :param base_url: the host that the cookies are for, and that the client's requests name, in an app that serves
+        several; the host of ``SERVER_NAME`` by default.
+    :returns: the client.
+    :raises ValueError: for a user whose ``is_active`` is false.
     """
     client = client or app.test_client()
     headers = {"User-Agent": user_agent} if user_agent else None
@@ -98,7 +121,10 @@ def _at_age(app: Flask, age: timedelta) -> Iterator[None]:
 
 
 def expire_short(client: FlaskClient) -> None:
-    """What a browser does when the short session's cookie runs out: it forgets it."""
+    """What a browser does when the short session's cookie runs out: it forgets it.
+
+    :param client: the client; its next request is refreshed.
+    """
     name = _state(client.application).settings.short_cookie
     for cookie in _jar(client):
         if cookie.key == name:
@@ -106,7 +132,11 @@ def expire_short(client: FlaskClient) -> None:
 
 
 def copy_jar(client: FlaskClient) -> FlaskClient:
-    """A second client with the same cookies, as a thief has who copied them."""
+    """A second client with the same cookies, as a thief has who copied them.
+
+    :param client: the client whose cookies are copied.
+    :returns: the second client.
+    """
     app = client.application
     thief = app.test_client()
     if client in _hosts:

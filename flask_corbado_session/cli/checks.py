@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from flask import current_app
 
@@ -17,12 +18,13 @@ from ..web.state import app_state
 from .keys import key_risks
 
 _MIN_SECRET_LENGTH = 32
+LEAST_BOUND_LIFETIME = timedelta(minutes=5)
 
 
 def risky_settings() -> list[str]:
     """One line for each risk of the current app."""
     state = app_state()
-    risks = list(_cookie_risks(state.settings)) + list(key_risks())
+    risks = [*_cookie_risks(state.settings), *_binding_risks(state.settings), *key_risks()]
     if state.parts is not None:
         has_handler = state.hooks.unauthorized_handler is not None
         risks = list(_secret_risks(state.secret_keys)) + risks + list(_view_risks(state.settings, has_handler))
@@ -60,6 +62,20 @@ def _cookie_risks(settings: Settings) -> Iterator[str]:
         plain = sorted(origin for origin in origins if origin.startswith("http://"))
         if plain:
             yield f"CORBADO_SESSION_{name} names {', '.join(plain)}: anyone on the network can act as it; use https"
+
+
+def _binding_risks(settings: Settings) -> Iterator[str]:
+    if not settings.device_binding:
+        return
+    for name, useless in (("COOKIE_SECURE", not settings.cookie_secure), ("URL_PREFIX", settings.url_prefix is None)):
+        if useless:
+            value = getattr(settings, name.lower())
+            yield f"CORBADO_SESSION_DEVICE_BINDING does nothing while {name} is {value}: change that, or remove it"
+    if settings.short_lifetime < LEAST_BOUND_LIFETIME:
+        yield (
+            "CORBADO_SESSION_SHORT_LIFETIME is under five minutes with DEVICE_BINDING: raise it, since browsers "
+            "sign only six proofs in nine minutes"
+        )
 
 
 def _namesake_risks(settings: Settings, database: Database) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Integer, and_, literal_column
+from sqlalchemy import ColumnElement, and_
 
 from ..model.records import SessionState
 
@@ -43,11 +43,3 @@ def state_of(row: TimeColumns, now: int) -> SessionState:
     if row.expires_at <= now:
         return "expired"
     return "idle" if row.idle_expires_at <= now else "live"
-
-
-def number(value: int) -> ColumnElement[int]:
-    """A number in the statement's text: each parameter costs as much as ten columns."""
-    return literal_column(str(value), Integer)
-
-
-ONE = number(1)

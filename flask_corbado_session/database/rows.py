@@ -89,6 +89,7 @@ def long_session(row: Any, current_id: str | None = None, device_title: str = ""
         end_reason=row.end_reason,
         previous=Context(row.previous_ip, row.previous_user_agent) if has_previous else None,
         is_current=row.id == current_id,
+        bound=row.binding_key is not None,
         device_title=device_title,
     )
 
@@ -105,19 +106,3 @@ def device(row: Any, sessions: Sequence[LongSession] = (), prefix: str = "") -> 
 
 
 _DEVICE_FIELDS = ("id", "user_id", "name", "browser", "system", "device_type", "user_agent")
-
-
-class AdvancedRow(NamedTuple):
-    """What the statement that moves a row on reads back of it."""
-
-    user_id: str
-    device_id: str
-    expires_at: int
-    auth_time: int
-    amr: str
-    persistent: bool
-    claims: str
-    last_step: int
-    short_not_before: int | None
-    previous_ip: str | None
-    previous_user_agent: str | None

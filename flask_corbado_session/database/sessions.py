@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -250,5 +250,4 @@ class SessionStore:
 def _plain_tuples(connection: Connection, stmt: CompoundSelect[Any]) -> list[tuple[str, int]]:
     """What the driver read, without SQLAlchemy's rows around it. For strings and integers, which need no conversion."""
     with connection.execute(stmt) as result:
-        assert isinstance(result, CursorResult)
-        return list(result.cursor.fetchall())
+        return list(cast(CursorResult[Any], result).cursor.fetchall())

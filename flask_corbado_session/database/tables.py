@@ -98,6 +98,17 @@ def _device_table(metadata: MetaData) -> Table:
     )
 
 
+def _binding_columns() -> list[Column[Any]]:
+    return [
+        # the browser's public key (a JWK), and the first generation of long tokens that comes with a proof by it
+        Column("binding_key", Text),
+        Column("binding_generation", Integer),
+        # the newest two challenges that were answered, in milliseconds
+        Column("challenge_used", BigInteger),
+        Column("challenge_used_before", BigInteger),
+    ]
+
+
 def _session_table(metadata: MetaData, device: Table) -> Table:
     return Table(
         SESSION,
@@ -131,6 +142,7 @@ def _session_table(metadata: MetaData, device: Table) -> Table:
         Column("user_agent", String(512)),
         Column("previous_ip", String(45)),
         Column("previous_user_agent", String(512)),
+        *_binding_columns(),
         PrimaryKeyConstraint("id", name="pk_corbado_session"),
         ForeignKeyConstraint(["device_id"], [device.c.id], name="fk_corbado_session_device_id"),
         Index("ix_corbado_session_user_id_ended_at_expires_at", "user_id", "ended_at", "expires_at"),

@@ -110,6 +110,7 @@ class LoginManager(Manager):
     def prepare(self, app: Flask) -> None:
         """Make sure that the app has a CorbadoSession.
 
+        :param app: the app.
         :raises RuntimeError: when it has no database.
         :raises SettingsError: for a setting or a ``SECRET_KEY`` that can't be used.
         """

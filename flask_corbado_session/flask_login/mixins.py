@@ -30,6 +30,7 @@ class UserMixin:
     def get_id(self) -> str:
         """The id as a string.
 
+        :returns: ``str(self.id)``.
         :raises NotImplementedError: for a class without an ``id``.
         """
         try:

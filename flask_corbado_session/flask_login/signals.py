@@ -12,22 +12,20 @@ from .differences import PROTECTION, warn
 ReceiverT = TypeVar("ReceiverT", bound=Callable[..., Any])
 _signals = Namespace()
 
-user_logged_in = _signals.signal("logged-in")
-"""Somebody signed in: ``user``."""
-user_logged_out = _signals.signal("logged-out")
-"""Somebody signed out: ``user``, who may be anonymous."""
-user_loaded_from_cookie = _signals.signal("loaded-from-cookie")
-"""The long session's cookie gave a new short session, and its user was loaded: ``user``."""
-user_loaded_from_request = _signals.signal("loaded-from-request")
-"""The ``request_loader`` returned a user: ``user``."""
-user_login_confirmed = _signals.signal("login-confirmed")
-"""The signed-in user has proved again who they are."""
-user_unauthorized = _signals.signal("unauthorized")
-"""``LoginManager.unauthorized()`` was called."""
-user_needs_refresh = _signals.signal("needs-refresh")
-"""``LoginManager.needs_refresh()`` was called."""
-user_accessed = _signals.signal("accessed")
-"""``current_user`` was touched for the first time in a request."""
+user_logged_in = _signals.signal("logged-in", doc="Somebody signed in: ``user``.")
+user_logged_out = _signals.signal("logged-out", doc="Somebody signed out: ``user``, who may be anonymous.")
+user_loaded_from_cookie = _signals.signal(
+    "loaded-from-cookie",
+    doc="The long session's cookie gave a new short session, and its user was loaded: ``user``.",
+)
+user_loaded_from_request = _signals.signal(
+    "loaded-from-request",
+    doc="The ``request_loader`` returned a user: ``user``.",
+)
+user_login_confirmed = _signals.signal("login-confirmed", doc="The signed-in user has proved again who they are.")
+user_unauthorized = _signals.signal("unauthorized", doc="``LoginManager.unauthorized()`` was called.")
+user_needs_refresh = _signals.signal("needs-refresh", doc="``LoginManager.needs_refresh()`` was called.")
+user_accessed = _signals.signal("accessed", doc="``current_user`` was touched for the first time in a request.")
 
 
 class _NeverSent(NamedSignal):
@@ -42,8 +40,7 @@ class _NeverSent(NamedSignal):
         return super().connect(receiver, sender, weak)
 
 
-session_protected = _NeverSent("session-protected")
-"""Never sent."""
+session_protected = _NeverSent("session-protected", doc="Never sent.")
 
 
 def __getattr__(name: str) -> NoReturn:

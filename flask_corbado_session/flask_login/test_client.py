@@ -13,8 +13,10 @@ from .utils import current_manager
 class FlaskLoginClient(FlaskClient):
     """A test client signed in as a user: ``app.test_client_class = FlaskLoginClient``, ``app.test_client(user=alice)``.
 
+    :param args: what Flask's ``FlaskClient`` takes.
     :param user: the user object; nobody by default.
     :param fresh_login: False for a login that ``fresh_login_required`` does not accept.
+    :param kwargs: what Flask's ``FlaskClient`` takes by name.
     """
 
     def __init__(self, *args: Any, user: Any = None, fresh_login: bool = True, **kwargs: Any) -> None:

@@ -22,6 +22,7 @@ def make_next_param(login_url: str, current_url: str) -> str:
 
     :param login_url: the URL of the login view.
     :param current_url: the URL to shorten.
+    :returns: the path and the query, or the whole URL for another host.
     """
     login, current = urlsplit(login_url), urlsplit(current_url)
     if login.scheme not in ("", current.scheme) or login.netloc not in ("", current.netloc):

@@ -134,7 +134,10 @@ def confirm_login() -> None:
 
 
 def login_fresh() -> bool:
-    """Whether the user has proved who they are lately: within ``LoginManager.fresh_for``, 15 minutes."""
+    """Whether the user has proved who they are lately: within ``LoginManager.fresh_for``, 15 minutes.
+
+    :returns: False also when nobody is signed in.
+    """
     manager, short = current_manager(), current_short()
     if short is None or short.auth_time is None:
         return False
@@ -142,7 +145,10 @@ def login_fresh() -> bool:
 
 
 def login_remembered() -> bool:
-    """Whether the session outlives the browser's own; one statement, except right after a sign-in or refresh."""
+    """Whether the session outlives the browser's own; one statement, except right after a sign-in or refresh.
+
+    :returns: False also when nobody is signed in.
+    """
     current_manager()
     short, outcome = current_short(), current_request_state().outcome
     if short is None or short.session_id is None:
@@ -221,6 +227,7 @@ def encode_cookie(payload: str, key: str | bytes | None = None) -> str:
 
     :param payload: the value.
     :param key: what signs it; ``SECRET_KEY`` by default.
+    :returns: value and signature, with a ``|`` between them.
     """
     return f"{payload}|{_cookie_digest(payload, key)}"
 
@@ -230,6 +237,7 @@ def decode_cookie(cookie: str, key: str | bytes | None = None) -> str | None:
 
     :param cookie: value and signature.
     :param key: what signed it; ``SECRET_KEY`` by default.
+    :returns: the value; None if the signature is not by that key.
     """
     payload, separator, digest = cookie.rpartition("|")
     if not separator or not digest.isascii():

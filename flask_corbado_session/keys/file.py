@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,7 +28,11 @@ Fingerprint = tuple[int, ...]
 
 
 class KeyFileError(SettingsError):
-    """The key file can't be used. The text says which file and what to do, and holds nothing of a key."""
+    """The key file can't be used. The text says which file and what to do, and holds nothing of a key.
+
+    :param path: the file.
+    :param problem: what is wrong with it, and what to do.
+    """
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"CORBADO_SESSION_KEYS_FILE: {path} {problem}")
@@ -84,15 +89,21 @@ def _fingerprint(status: os.stat_result) -> Fingerprint:
 def _check_file(status: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise KeyFileError(path, "is not a file")
-    if os.name == "posix" and status.st_mode & 0o077 and not _is_mounted_for_us(status):
+    if _others_may_read(status):
         raise KeyFileError(path, f"may be read by others (mode {status.st_mode & 0o777:03o}); run `chmod 600` on it")
 
 
-def _is_mounted_for_us(status: os.stat_result) -> bool:
-    """Whether root owns the file, nobody may write it, and a group of ours may read it: a secret that Kubernetes mounts
-    under ``fsGroup`` (mode 440)."""
+def _others_may_read(status: os.stat_result) -> bool:
+    """Whether the mode lets others at the file. A mode says nothing on Windows.
+
+    A file of root's that nobody may write and a group of ours may read (mode 440) is a secret that Kubernetes mounts
+    under ``fsGroup``.
+    """
+    if sys.platform == "win32":
+        return False
     ours = {os.getegid(), *os.getgroups()}
-    return status.st_uid == 0 and stat.S_IMODE(status.st_mode) & ~0o440 == 0 and status.st_gid in ours
+    is_mounted_for_us = status.st_uid == 0 and stat.S_IMODE(status.st_mode) & ~0o440 == 0 and status.st_gid in ours
+    return status.st_mode & 0o077 != 0 and not is_mounted_for_us
 
 
 def parse(content: bytes, path: Path) -> tuple[SigningKey, ...]:
@@ -160,7 +171,7 @@ def _put(draft: Path, target: Path, path: Path, new: bool) -> None:
     else:
         _keep_owner(draft, target)
         os.replace(draft, target)
-    if os.name == "posix":
+    if sys.platform != "win32":
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -171,9 +182,9 @@ def _put(draft: Path, target: Path, path: Path, new: bool) -> None:
 def _keep_owner(draft: Path, target: Path) -> None:
     """Keep the file's owner, and the group that may read it, so that root may rotate the keys and the servers can still
     read them."""
-    before, now = target.stat(), draft.stat()
-    if os.name != "posix":
+    if sys.platform == "win32":
         return
+    before, now = target.stat(), draft.stat()
     if before.st_uid != now.st_uid:
         os.chown(draft, before.st_uid, -1)
     if before.st_mode & 0o040:

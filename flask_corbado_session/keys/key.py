@@ -54,8 +54,13 @@ _WELL_KNOWN = {
     "your-secret-key",
     "your_secret_key_here",
     "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",  # Flask's own example
-    "\x02\x01thisismyscretkey\x01\x02\\e\\y\\y\\h",  # Superset's old default (CVE-2023-27524)
+    # Superset's, of its source, its templates and its documentation (CVE-2023-27524)
+    "\x02\x01thisismyscretkey\x01\x02\\e\\y\\y\\h",
     "CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET",
+    "TEST_NON_DEV_SECRET",
+    "USE_YOUR_OWN_SECURE_RANDOM_KEY",
+    "YOUR_OWN_RANDOM_GENERATED_SECRET_KEY",
+    "thisISaSECRET_1234",
 }
 
 

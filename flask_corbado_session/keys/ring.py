@@ -70,7 +70,7 @@ class KeyFile:
         now = self._clock.now()
         return [key for key in self._current().keys if key.is_published(now)]
 
-    def load(self) -> None:
+    def load(self) -> _Loaded:
         """Read the file now; :class:`KeyFileError` says what is wrong with it."""
         self._next_check = self._monotonic() + CHECK_INTERVAL
         content, fingerprint = read_content(self.path)
@@ -79,7 +79,8 @@ class KeyFile:
         signing_key(keys, self._clock.now(), self.path)
         ends = tuple(key.published_until for key in keys if key.published_until is not None)
         # replaced as a whole, because other threads read it without a lock
-        self._loaded = _Loaded(fingerprint, digest, keys, {key.kid: key for key in keys}, ends)
+        self._loaded = loaded = _Loaded(fingerprint, digest, keys, {key.kid: key for key in keys}, ends)
+        return loaded
 
     def _parse(self, content: bytes, digest: bytes) -> tuple[SigningKey, ...]:
         """The keys in these bytes, or the error. Bytes are parsed once, because checking an RSA key takes 50 ms."""
@@ -95,18 +96,17 @@ class KeyFile:
         return result
 
     def _current(self) -> _Loaded:
-        if self._loaded is None:
-            self.load()
-        elif self._monotonic() >= self._next_check:
-            self._check(self._loaded)
-        assert self._loaded is not None
-        return self._loaded
+        loaded = self._loaded
+        if loaded is None:
+            return self.load()
+        return self._checked(loaded) if self._monotonic() >= self._next_check else loaded
 
-    def _check(self, loaded: _Loaded) -> None:
+    def _checked(self, loaded: _Loaded) -> _Loaded:
+        """What is in the file now, or was before it was broken."""
         self._next_check = self._monotonic() + CHECK_INTERVAL  # first, so that other threads do not check too
         try:
             if current_fingerprint(self.path) != loaded.fingerprint:
-                self.load()
+                loaded = self.load()
                 log.info("the signing keys have changed and were read again")
         except KeyFileError as error:
             if str(error) != self._logged:
@@ -114,3 +114,4 @@ class KeyFile:
             self._logged = str(error)
         else:
             self._logged = ""
+        return loaded

@@ -24,8 +24,9 @@ from ..model.outcome import Outcome, Started
 from ..model.users import is_active, user_id_of
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
+from ..web.bearer import bearer_token
 from ..web.hooks import load_user
-from ..web.request import bearer_token, check_origin, presented_tokens, unavailable
+from ..web.request import check_origin, presented_tokens, unavailable
 from ..web.state import EXTENSION, current_request_state
 from .source import OldLogin, Source
 

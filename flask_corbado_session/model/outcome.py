@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .records import GoneReason, RefreshKind, ShortSession
+from .records import Context, GoneReason, RefreshKind, ShortSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,20 @@ class SignedOut:
     """This request signed out; the browser's cookies are cleared, unless a bearer token did."""
 
     clears_cookies: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """No outcome yet: an authentic long session that is bound to a key of the browser's, and no proof came by it.
+
+    A browser that has the key may only have had no occasion to prove it (``web/proving``).
+    """
+
+    session_id: str
+    user_id: str
+    context: Context
+    previous: Context
+    """Where the session was refreshed last."""
 
 
 Outcome = Active | Refreshed | Started | Anonymous | Ended | SignedOut

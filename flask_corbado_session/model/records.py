@@ -12,8 +12,9 @@ from .frozen import FrozenDict, frozen
 EndReason = Literal["signed_out", "revoked", "operator", "reuse", "superseded", "user_disabled", "limit"]
 """Why a session was ended; stored."""
 
-GoneReason = EndReason | Literal["expired", "idle", "missing"]
-"""Why a long session no longer serves; the last three are computed, never stored."""
+GoneReason = EndReason | Literal["expired", "idle", "missing", "unproven"]
+"""Why a long session no longer serves; the last four are computed, never stored. An unproven one goes on elsewhere:
+it is bound to a key that this browser did not prove."""
 
 SessionState = Literal["live", "ended", "expired", "idle"]
 """What a session's row amounts to at a time (``database.conditions``)."""
@@ -29,7 +30,11 @@ DEVICE_NAME_LENGTH = 80
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a request came from, as far as the settings let it be kept."""
+    """Where a request came from, as far as the settings let it be kept.
+
+    :param ip: the address; None with ``CORBADO_SESSION_STORE_IP = False``.
+    :param user_agent: the header, cut to 512 characters; None with ``CORBADO_SESSION_STORE_USER_AGENT = False``.
+    """
 
     ip: str | None = None
     user_agent: str | None = None
@@ -45,7 +50,19 @@ class Changes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShortSession:
-    """The verified content of a short session's token."""
+    """The verified content of a short session's token.
+
+    :param user_id: whose it is (``sub``).
+    :param session_id: the public id of the long session (``sid``); None in a token that was made elsewhere without one.
+    :param issued_at: when it was made (``iat``); aware, UTC.
+    :param expires_at: when it ends (``exp``); aware, UTC.
+    :param issuer: who made it (``iss``).
+    :param token_id: the token's own id (``jti``).
+    :param auth_time: when the user last proved who they are; aware, UTC.
+    :param amr: by which methods they did (RFC 8176).
+    :param claims: the app's own claims.
+    :param bound: whether the browser proved, for it, that it holds the key its long session is bound to.
+    """
 
     user_id: str
     session_id: str | None
@@ -55,6 +72,8 @@ class ShortSession:
     token_id: str | None = None
     auth_time: datetime | None = None
     amr: tuple[str, ...] = ()
+    bound: bool = False
+    """Whether the browser proved, for this short session, that it holds the key its long one is bound to."""
     claims: Mapping[str, Any] = field(default_factory=FrozenDict)
     """The app's own claims. They can't be changed, because one value serves every request with this token."""
 
@@ -65,7 +84,27 @@ class ShortSession:
 
 @dataclass(frozen=True, slots=True)
 class LongSession:
-    """A long session, as its owner and operators may see it: where it runs and until when."""
+    """A long session, as its owner and operators may see it: where it runs and until when. Times are aware, in UTC.
+
+    :param session_id: its public id, 30 characters; never the secret.
+    :param user_id: whose it is.
+    :param device_id: the device it runs on.
+    :param created_at: when the user signed in.
+    :param last_seen_at: when it was last refreshed, which is once in a short lifetime while it is used.
+    :param idle_expires_at: when it ends if it is not used.
+    :param expires_at: when it ends even if it is used; never changes.
+    :param auth_time: when the user last proved who they are.
+    :param amr: by which methods they did (RFC 8176).
+    :param persistent: whether its cookies outlive the browser's own session (``remember``).
+    :param ip: the address of the last refresh.
+    :param user_agent: the browser of the last refresh.
+    :param ended_at: when it was ended; None for one that is live, idle or expired.
+    :param end_reason: why it was ended.
+    :param previous: where the other holder came from, for a session that two held.
+    :param is_current: whether this request came with it.
+    :param device_title: the name or label of its device, in a history.
+    :param bound: whether it is bound to a key of its browser's, so that a copy of its cookies can't be refreshed.
+    """
 
     session_id: str
     user_id: str
@@ -84,6 +123,8 @@ class LongSession:
     previous: Context | None = None
     """The second context of a reopened or stolen session."""
     is_current: bool = False
+    bound: bool = False
+    """Whether it is bound to a key of its browser's, so that a copy of its cookies can't be refreshed."""
     device_title: str = ""
     """The name or label of its device, in a history."""
 
@@ -95,7 +136,19 @@ def device_label(browser: str, system: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A browser installation and the long sessions that run on it, the latest first."""
+    """A browser installation and the long sessions that run on it, the latest first.
+
+    :param id: its id.
+    :param user_id: whose it is.
+    :param name: what its owner calls it, at most 80 characters; None until they name it.
+    :param browser: "Safari"; read from the user agent when the device was first seen.
+    :param system: "iPhone"; empty where the user agent does not say.
+    :param device_type: ``desktop``, ``phone``, ``tablet``, ``bot`` or ``other``.
+    :param user_agent: the header it was first seen with.
+    :param first_seen_at: when that was; aware, UTC.
+    :param sessions: its live sessions.
+    :param is_current: whether this request came from it.
+    """
 
     id: str
     user_id: str
@@ -143,6 +196,15 @@ class Notice:
     """A message for the app to send to its user: someone signed in on a new device, or a copied session was used.
 
     The notifier is called after the commit; what it raises is logged and undoes nothing.
+
+    :param kind: ``new_device`` or ``reuse``.
+    :param user_id: whom to tell.
+    :param session_id: the session that was started, or that two held.
+    :param context: where the sign-in came from; for a reuse, where the copied token came from.
+    :param previous: for a reuse, where the session was refreshed last.
+    :param device_id: the device, for a new one.
+    :param device_label: what its browser says it is: "Safari on iPhone".
+    :param report_path: the path of a page that ends every session of the new device.
     """
 
     kind: Literal["new_device", "reuse"]

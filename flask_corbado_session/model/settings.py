@@ -61,6 +61,7 @@ class Settings:
     store_ip: bool = _setting(True, rules.flag)
     store_user_agent: bool = _setting(True, rules.flag)
     refresh_ahead: float | None = _setting(0.6, rules.optional(rules.fraction))
+    device_binding: bool = _setting(False, rules.flag)
     retention: timedelta = _setting(90 * _DAY, rules.lifetime(timedelta(hours=1), _TEN_YEARS))
     api_secret: str | None = _setting(None, rules.optional(rules.string), is_secret=True)
     project_id: str | None = _setting(None, rules.optional(rules.string))
@@ -127,6 +128,11 @@ def _check_together(settings: Settings) -> None:
             )
     if settings.cookie_samesite == "None" and not settings.cookie_secure:
         raise SettingsError(f'{PREFIX}COOKIE_SAMESITE must be "Lax" or "Strict" while {PREFIX}COOKIE_SECURE is False')
+    if settings.device_binding and settings.cookie_domain is not None:
+        raise SettingsError(
+            f"{PREFIX}DEVICE_BINDING must be False while {PREFIX}COOKIE_DOMAIN is set: a browser binds the cookies of "
+            "one host, and requests to the others would come without a proof"
+        )
     _check_cookie_names(settings)
     if settings.api_secret is not None and settings.project_id is None:
         raise SettingsError(f"{PREFIX}PROJECT_ID must be set beside API_SECRET: it is the user name of HTTP Basic")

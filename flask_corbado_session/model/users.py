@@ -16,7 +16,11 @@ USER_ID_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class SessionUser:
-    """The signed-in user of an app that has set no ``user_loader``: made from the claims, without a query."""
+    """The signed-in user of an app that has set no ``user_loader``: made from the claims, without a query.
+
+    :param id: the user id, as it was given to ``login_user``.
+    :param claims: the claims of the short session; a copy.
+    """
 
     id: str
     claims: Mapping[str, Any] = field(default_factory=dict)
@@ -26,7 +30,10 @@ class SessionUser:
     is_anonymous = False
 
     def get_id(self) -> str:
-        """The user id, as Flask-Login's users give it."""
+        """The user id, as Flask-Login's users give it.
+
+        :returns: the id.
+        """
         return self.id
 
 
@@ -39,13 +46,19 @@ class UserMixin:
     is_anonymous = False
 
     def get_id(self) -> str:
-        """The id as text."""
+        """The id as text.
+
+        :returns: ``str(self.id)``.
+        """
         return str(self.id)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
 class AnonymousUser:
-    """Nobody; what ``current_user`` is when no session came with the request, and outside a request."""
+    """Nobody; what ``current_user`` is when no session came with the request, and outside a request.
+
+    :param id: None, always.
+    """
 
     id: None = None
 

@@ -20,7 +20,7 @@ from flask import Blueprint, Response, json, request
 from ..model.errors import SessionNotFound, StoreUnavailable
 from ..sessions.parts import AppState
 from ..web.origin import is_foreign
-from ..web.problems import RETRY_AFTER
+from ..web.problems import RETRY_AFTER, problem_type
 from ..web.state import app_state
 from .api_query import QueryError, SessionRow, list_sessions, read_query
 from .attempts import FailedAttempts
@@ -51,13 +51,20 @@ def add_routes(blueprint: Blueprint, state: AppState) -> None:
 def sessions() -> Json:
     """A page of sessions (``SessionList``)."""
     store = panel().store
-    query = read_query(request.args.to_dict(flat=False))
+    query = read_query(_arguments())
     page = list_sessions(store.database, store.session, query, now_ms())
     pages = math.ceil(page.total_items / query.page_size)
     return {
         "sessions": [_session(row) for row in page.rows],
         "paging": {"page": query.page, "totalPages": pages, "totalItems": page.total_items},
     }
+
+
+def _arguments() -> dict[str, list[str]]:
+    try:
+        return request.args.to_dict(flat=False)
+    except UnicodeDecodeError:
+        raise QueryError("", "The query of the URL must be UTF-8; percent-encode what is not ASCII.") from None
 
 
 def revoke(session_id: str) -> Json:
@@ -107,8 +114,7 @@ def _check_credentials(attempts: FailedAttempts) -> None:
     if seconds:
         text = f"Too many requests with wrong credentials came from your network; try again in {seconds} seconds."
         raise ApiError(429, "too_many_requests", text, Retry_After=str(seconds))
-    basic = request.authorization
-    user, password = (basic.username, basic.password) if basic is not None and basic.type == "basic" else (None, None)
+    user, password = _credentials()
     # both are always compared, and as hashes: the time taken tells neither which was wrong nor any length
     if not _same(user, settings.project_id) & _same(password, settings.api_secret):
         attempts.record_failure(address)
@@ -118,6 +124,15 @@ def _check_credentials(attempts: FailedAttempts) -> None:
     headers, trusted = request.headers, settings.trusted_origins
     if is_foreign(request.method, headers.get("Sec-Fetch-Site"), headers.get("Origin"), request.host, trusted):
         raise ApiError(403, "csrf_rejected", "This request was sent by a page of another origin, so nothing was done.")
+
+
+def _credentials() -> tuple[str | None, str | None]:
+    """User name and password of HTTP Basic; two times None for any other header, and for one that can't be read."""
+    try:
+        basic = request.authorization
+    except ValueError:  # Werkzeug's, of a character that is not ASCII
+        return None, None
+    return (basic.username, basic.password) if basic is not None and basic.type == "basic" else (None, None)
 
 
 def _same(sent: str | None, expected: str | None) -> bool:
@@ -133,6 +148,7 @@ def _error_response(error: ApiError) -> Response:
         "message": error.text,
         **_request_data(),
         "error": {"type": error.code, "details": error.text, "validation": validation, "links": []},
+        "type": problem_type(error.code),
         "title": "Operator API error",
         "status": error.status,
         "code": error.code,

@@ -25,6 +25,8 @@ from .search import read_time
 PAGE_SIZE = 50
 LARGEST_PAGE = 200
 _LONGEST = 300
+_LONGEST_NAME = 60
+"""Characters that are shown of a parameter that nobody knows."""
 _LAST_PAGE = 10**8
 
 STATUSES = ("active", "logged_out", "expired", "inactivity_reached", "revoked")
@@ -82,6 +84,7 @@ def read_query(arguments: Mapping[str, list[str]]) -> Query:
     """Read a URL's parameters, each a list of values; :class:`QueryError` for any that cannot be read."""
     for name, values in arguments.items():
         if name not in ("sort", "filter[]", "page", "pageSize"):
+            name = name[:_LONGEST_NAME]
             raise QueryError(name, f"Unknown parameter {name!r}; known are sort, filter[], page and pageSize.")
         if name != "filter[]" and len(values) > 1:
             raise QueryError(name, f"The parameter {name!r} is given more than once.")

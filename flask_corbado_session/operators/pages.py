@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from flask import abort, current_app, request
+from flask import abort, current_app
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Row
 
@@ -22,6 +22,7 @@ from ..web.client import is_navigation
 from ..web.current import current_user
 from ..web.guards import login_required
 from ..web.problems import BadRequestProblem, SessionNotFoundProblem
+from ..web.query import query_args
 from ..web.state import app_state
 from . import revoke as revocation
 from .chart import draw
@@ -172,7 +173,7 @@ def devices() -> ResponseReturnValue:
 
 def actions() -> str:
     """The recorded actions of operators, the latest first."""
-    after = decode_cursor("actions", request.args.get("page", ""))
+    after = decode_cursor("actions", query_args().get("page", ""))
     page = run_or_http_error(lambda: panel().log.actions(after))
     return render(
         "actions.html",
@@ -192,14 +193,14 @@ def _list(
     extras: Callable[[Listing, Filter], dict[str, Any]],
 ) -> ResponseReturnValue:
     """A page of a list: ``read`` its rows, then the ``extras`` that it shows beside them."""
-    text = request.args.get("q", "")
+    text = query_args().get("q", "")
     try:
         search = parse(text, view.terms)
     except FilterError as error:
         return _wrong(view, text, error)
     sort = _sort(view, search)
     purpose = f"{view.name} {sort} {search.text}"
-    after = decode_cursor(purpose, request.args.get("page", ""))
+    after = decode_cursor(purpose, query_args().get("page", ""))
     listing = run_or_http_error(lambda: read(search, sort, after))
     return render(
         f"{view.name}.html",
@@ -227,7 +228,7 @@ def _wrong(view: ListView, text: str, error: FilterError) -> ResponseReturnValue
 def _sort(view: ListView, search: Filter) -> str:
     """The order asked for; without one, the list's default, or the latest ends for a search by reason."""
     default = "ended" if view is SESSIONS and "reason" in search else next(iter(view.sorts))
-    sort = request.args.get("sort") or default
+    sort = query_args().get("sort") or default
     if sort not in view.sorts:
         raise BadRequestProblem(f"This list can be sorted by {', '.join(view.sorts)}.", field="sort")
     return sort

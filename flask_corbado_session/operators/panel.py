@@ -19,6 +19,7 @@ from ..tokens.ids import is_id
 from ..web.any_host import AnyHostBlueprint
 from ..web.current import current_session
 from ..web.problems import BadRequestProblem
+from ..web.query import query_args
 from ..web.request import found_or_503
 from ..web.state import app_state
 from .daily import DailyCounts, DailyNumbers
@@ -110,7 +111,7 @@ def about_actions(actions: Sequence[Row[Any]]) -> set[str]:
 
 def _here() -> str:
     """The path and query of this page, to return to, without the ``done`` parameter."""
-    kept = [(name, value) for name, value in request.args.items(multi=True) if name != "done"]
+    kept = [(name, value) for name, value in query_args().items(multi=True) if name != "done"]
     return request.script_root + request.path + (f"?{urlencode(kept)}" if kept else "")
 
 
@@ -123,7 +124,7 @@ def count_in_words(count: Count, one: str, many: str) -> str:
 
 def _just_done() -> Row[Any] | None:
     """The action named in the URL, if this same operator did it."""
-    action_id = request.args.get("done", "")
+    action_id = query_args().get("done", "")
     if not is_id(action_id):
         return None
     action = run_or_http_error(lambda: panel().log.action(action_id))

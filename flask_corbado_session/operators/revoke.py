@@ -17,6 +17,7 @@ from ..tokens.ids import is_id
 from ..web.current import current_session
 from ..web.origin import safe_next
 from ..web.problems import BadRequestProblem, SessionNotFoundProblem
+from ..web.query import query_args
 from ..web.state import app_state, current_request_state
 from ..web.step_up import RECENT, step_up_response
 from .log import RevokeResult
@@ -38,7 +39,7 @@ class Target:
 
 def confirm() -> str:
     """The page that says what will be revoked, and asks."""
-    target = _target(request.args)
+    target = _target(query_args())
     session, device = _subject(target)
     live = run_or_http_error(lambda: panel().store.count_live(Filter({target.kind: target.value}), now_ms()))
     user_id = target.value if target.kind == "user" else getattr(session or device, "user_id", None)
@@ -49,7 +50,7 @@ def confirm() -> str:
         session=session,
         device=device,
         live=live,
-        back=_back(request.args),
+        back=_back(query_args()),
     )
 
 

@@ -43,8 +43,8 @@ class RefreshAhead:
         )
 
     def is_due(self, short: ShortSession, now: datetime) -> bool:
-        """Whether this valid short session is old enough."""
-        return self._age is not None and now - short.issued_at >= self._age
+        """Whether this valid short session is old enough. A bound one is refreshed with a proof alone."""
+        return not short.bound and self._age is not None and now - short.issued_at >= self._age
 
     def refresh(self, short: ShortSession, presented: PresentedTokens) -> Refreshed | Ended | None:
         """The outcome of refreshing now; None where the short session simply serves on.

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from ..database.rotation import Accepted, Gone, Rotation
+from ..database.rotation import Rotation
+from ..database.verdicts import Accepted, Gone, ProofMissing, Verdict
 from ..model.clock import Clock
 from ..model.outcome import Active, Anonymous, Ended
 from ..model.records import ShortSession
@@ -58,9 +59,11 @@ class ConnectedSessions:
             return Anonymous()
         return self._resolve(short.session_id, self._rotation.look_up(short.session_id, self._clock.now()))
 
-    def _resolve(self, session_id: str, verdict: Accepted | Gone) -> Active | Ended:
+    def _resolve(self, session_id: str, verdict: Verdict) -> Active | Ended:
         if isinstance(verdict, Gone):
             return Ended(session_id, verdict.reason)
+        if isinstance(verdict, ProofMissing):
+            return Ended(session_id, "unproven")
         user_id = verdict.user_id
         if not self._hooks.user_exists(user_id):
             self._ending.end_disabled(session_id, user_id)

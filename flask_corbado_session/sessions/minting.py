@@ -32,6 +32,7 @@ class Minter:
         auth_time: datetime,
         amr: Sequence[str],
         claims: Mapping[str, Any],
+        bound: bool = False,
     ) -> tuple[ShortSession, str]:
         """A short session made at ``at``, and its token; ValueError names the claim that makes it too large."""
         short = ShortSession(
@@ -44,6 +45,7 @@ class Minter:
             token_id=new_token_id(),
             auth_time=auth_time.replace(microsecond=0),
             amr=tuple(amr),
+            bound=bound,
             claims=claims,
         )
         return short, mint(short, self._keys.signing(at), self._settings.audience, self._settings.short_cookie)

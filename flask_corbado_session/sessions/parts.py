@@ -15,6 +15,7 @@ from ..model.settings import Settings
 from ..verification.ended import EndedSessionCache
 from ..verification.short_sessions import ShortSessionAuthenticator
 from .ahead import RefreshAhead
+from .bound import BoundSessions
 from .connected import ConnectedSessions
 from .ending import Ending
 from .hooks import Hooks
@@ -37,6 +38,8 @@ class DatabaseParts:
     disown_links: DisownLinks
     ended_cache: EndedSessionCache
     connected: ConnectedSessions
+    bound: BoundSessions | None
+    """None while ``DEVICE_BINDING`` is off."""
 
 
 class OldLogins(Protocol):

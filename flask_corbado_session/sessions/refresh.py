@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import assert_never
 
-from ..database.rotation import Accepted, Gone, Rotation
+from ..database.rotation import Rotation
+from ..database.verdicts import Accepted, Gone, ProofMissing
 from ..model import signals
 from ..model.clock import Clock
-from ..model.outcome import Anonymous, Ended, Outcome, Refreshed
+from ..model.outcome import Anonymous, Ended, Outcome, Refreshed, Unproven
 from ..model.records import Context, Notice, ShortSession
 from ..model.settings import Settings
 from ..tokens.long import LongToken, LongTokenSigner
@@ -56,13 +57,13 @@ class Refresh:
         self._sender = sender
         self._reported = ""
 
-    def refresh(self, presented: PresentedTokens) -> Outcome:
+    def refresh(self, presented: PresentedTokens) -> Outcome | Unproven:
         """The outcome of the long tokens alone, also while a short session is still valid. Statements: PROTOCOL.md."""
-        outcome: Outcome = Anonymous()
+        outcome: Outcome | Unproven = Anonymous()
         if not presented.may_refresh:
             return outcome
         for token in authentic_tokens(self._long_tokens, presented.long):
-            outcome = self._present(token, presented.context(self._settings))
+            outcome = self.present(token, presented.context(self._settings))
             if isinstance(outcome, Refreshed):
                 break
         return outcome
@@ -79,17 +80,20 @@ class Refresh:
                 return None if accepted is None else self._accept(token, accepted, context, at)
         return None
 
-    def _present(self, token: LongToken, context: Context) -> Refreshed | Ended:
+    def present(self, token: LongToken, context: Context, *, proven: bool = False) -> Refreshed | Ended | Unproven:
+        """The outcome of one authentic token. ``proven`` says that the browser has shown the key of its session."""
         reason = self._ended_cache.reason(token.session_id, token.secret_hash)
         if reason is not None:
             return Ended(token.session_id, reason)
         at = self._clock.now()
-        verdict = self._rotation.present(token, context, at)
+        verdict = self._rotation.present(token, context, at, proven=proven)
         match verdict:
             case Accepted():
                 return self._accept(token, verdict, context, at)
             case Gone():
                 return self._record_gone(token, verdict, context)
+            case ProofMissing():
+                return Unproven(token.session_id, verdict.user_id, context, verdict.previous)
             case _:  # pragma: no cover
                 assert_never(verdict)
 
@@ -127,6 +131,7 @@ class Refresh:
             long_expires_at=accepted.expires_at,
             auth_time=accepted.auth_time,
             amr=accepted.amr,
+            bound=accepted.bound,
         )
         try:
             loaded = check_claims(self._hooks.claims(accepted.user_id))

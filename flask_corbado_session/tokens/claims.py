@@ -11,7 +11,7 @@ from ..model.records import ShortSession
 SKEW = timedelta(seconds=30)
 """How far ``iat`` and ``nbf`` may lie ahead, for clocks that differ."""
 
-RESERVED = frozenset({"iss", "sub", "sid", "aud", "iat", "nbf", "exp", "jti", "auth_time", "amr"})
+RESERVED = frozenset({"iss", "sub", "sid", "aud", "iat", "nbf", "exp", "jti", "auth_time", "amr", "dbsc"})
 _REQUIRED = ("iss", "sub", "exp")
 _OWN = ("iss", "sub", "exp", "sid", "iat", "nbf", "jti", "auth_time", "amr")
 _STRINGS = frozenset({"iss", "sub", "sid", "jti"})
@@ -89,6 +89,7 @@ def _short_session(claims: dict[str, Any]) -> ShortSession:
         token_id=claims.get("jti"),
         auth_time=_time(claims["auth_time"]) if "auth_time" in claims else None,
         amr=tuple(claims.get("amr", ())),
+        bound=claims.get("dbsc") is True,
         claims={name: value for name, value in claims.items() if name not in RESERVED},
     )
 

@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
-from itsdangerous.signer import SigningAlgorithm
 
 from ..keys.key import in_signing_order
-from .hashing import hmac_sha256
 from .ids import is_id
 
 _LAYOUT = struct.Struct(">30s16sI16s32s")
@@ -75,7 +73,7 @@ class LongTokenSigner:
     """Signs tokens with ``SECRET_KEY``, and reads those signed with it or with a fallback."""
 
     def __init__(self, secret_keys: Sequence[str | bytes]) -> None:
-        self._signer = _signer(secret_keys, "flask-corbado-session.long")
+        self._signer = signer(secret_keys, "flask-corbado-session.long")
 
     def dump(self, token: LongToken) -> str:
         """The cookie's value."""
@@ -84,7 +82,7 @@ class LongTokenSigner:
 
     def load(self, value: str) -> LongToken | None:
         """The token, or None for anything we did not sign: such a value must never lead to a statement."""
-        body = _unsign(self._signer, value, _BODY_LENGTH)
+        body = unsign(self._signer, value, _BODY_LENGTH)
         if body is None:
             return None
         raw_id, secret, generation, nonce, parent_hash = _LAYOUT.unpack(base64_decode(body))
@@ -98,7 +96,7 @@ class DeviceTokenSigner:
     """Signs and reads the device cookie: 16 random bytes, of which the row holds a hash."""
 
     def __init__(self, secret_keys: Sequence[str | bytes]) -> None:
-        self._signer = _signer(secret_keys, "flask-corbado-session.device")
+        self._signer = signer(secret_keys, "flask-corbado-session.device")
 
     def new(self) -> tuple[str, bytes]:
         """A new cookie value, and the hash to store."""
@@ -107,25 +105,19 @@ class DeviceTokenSigner:
 
     def load(self, value: str) -> bytes | None:
         """The hash that the device's row holds, or None for a value we did not sign."""
-        body = _unsign(self._signer, value, _DEVICE_BODY_LENGTH)
+        body = unsign(self._signer, value, _DEVICE_BODY_LENGTH)
         return None if body is None else hashlib.sha256(body).digest()
 
 
-class _HMAC(SigningAlgorithm):
-    """itsdangerous' HMAC with SHA-256, faster."""
-
-    def get_signature(self, key: bytes, value: bytes) -> bytes:
-        return hmac_sha256(key, value)
-
-
-def _signer(secret_keys: Sequence[str | bytes], salt: str) -> Signer:
+def signer(secret_keys: Sequence[str | bytes], salt: str) -> Signer:
+    """Signs with the first key and reads what any of them signed, under a key derived for one use."""
     deriving = Signer(b"", salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
     # derived once: itsdangerous would do it for each token
     keys = [deriving.derive_key(key) for key in in_signing_order(secret_keys)]
-    return Signer(keys, salt=salt, key_derivation="none", algorithm=_HMAC())
+    return Signer(keys, salt=salt, key_derivation="none", digest_method=hashlib.sha256)
 
 
-def _unsign(signer: Signer, value: str, body_length: int) -> bytes | None:
+def unsign(by: Signer, value: str, body_length: int) -> bytes | None:
     """The body of a value that we signed, or None."""
     body, _, signature = value.rpartition(".")
     if (len(body), len(signature)) != (body_length, _SIGNATURE_LENGTH) or not value.isascii():
@@ -134,6 +126,6 @@ def _unsign(signer: Signer, value: str, body_length: int) -> bytes | None:
     if signature[-1] not in _LAST_OF_SIGNATURE or "+" in signature or "/" in signature:
         return None
     try:
-        return signer.unsign(value)
+        return by.unsign(value)
     except BadData:
         return None

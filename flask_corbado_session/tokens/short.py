@@ -24,7 +24,6 @@ from ..model.errors import InvalidShortSession
 from ..model.process import ProcessLock
 from ..model.records import ShortSession
 from .claims import RESERVED, ClaimPolicy, expired, shown
-from .hashing import hmac_sha256
 
 SIZE_LIMIT = 4096
 """Bytes. Nothing longer is parsed, and browsers silently drop a longer cookie."""
@@ -59,15 +58,12 @@ class _JWS(jwt.PyJWS):
 class _HMAC(HMACAlgorithm):
     """PyJWT's, for our derived keys: it need not look whether one of them is a certificate, or JSON.
 
-    Which it does for each token, and which takes four times as long as the signature. A key of ours is bound to its
+    It does so for each token, which takes four times as long as the signature. A key of ours is bound to its
     algorithm (``_find_key``), so that a public key can't come here.
     """
 
     def prepare_key(self, key: str | bytes) -> bytes:
         return key.encode() if isinstance(key, str) else key
-
-    def sign(self, msg: bytes, key: bytes) -> bytes:
-        return hmac_sha256(key, msg)
 
 
 _jws = _JWS(algorithms=list(KEY_TYPES))
@@ -98,10 +94,10 @@ def mint(short: ShortSession, key: Key, audience: str | None, cookie: str) -> st
     }
     if audience is not None:
         payload["aud"] = audience
-    signed = f"{_header(key.algorithm, key.kid)}.{base64_encode(_encode(payload)).decode()}"
-    algorithm = _jws.get_algorithm_by_name(key.algorithm)
-    signature = algorithm.sign(signed.encode(), algorithm.prepare_key(key.private))
-    token = f"{signed}.{base64_encode(signature).decode()}"
+    if short.bound:
+        payload["dbsc"] = True
+    headers = {"kid": key.kid, "typ": "JWT"}
+    token = _jws.encode(_to_json(payload).encode(), key.private, algorithm=key.algorithm, headers=headers)
     if len(token) + len(cookie) > COOKIE_LIMIT:
         largest = max(short.claims, key=lambda name: len(json.dumps(short.claims[name])), default="amr")
         raise ClaimsTooLarge(
@@ -111,13 +107,7 @@ def mint(short: ShortSession, key: Key, audience: str | None, cookie: str) -> st
     return token
 
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
-@lru_cache(maxsize=64)
-def _header(algorithm: str, kid: str) -> str:
-    """The first part of each token of a key, encoded once."""
-    return base64_encode(_encode({"alg": algorithm, "kid": kid, "typ": "JWT"})).decode()
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def check_claims(claims: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from ..model.outcome import Refreshed, SignedOut
 from ..model.records import Device, EndReason, LongSession
 from ..model.users import UserId, user_id_of
 from ..sessions.revocation import Revocation
+from .bearer import bearer_token
 from .challenge import unauthenticated_problem
+from .cookies import expired_short_cookie
 from .guards import logout_user, writable_request_state
 from .next_url import next_of_request
 from .problems import Unauthenticated
-from .request import bearer_token, check_origin, current_short, found_or_503, presented_tokens, refresh
+from .request import check_origin, current_short, found_or_503, presented_tokens, refresh
 from .state import app_state, current_request_state
 
 
@@ -83,9 +85,13 @@ def revoke_user(user_id: UserId, reason: EndReason = "operator", *, except_sessi
 def refresh_claims() -> None:
     """Give this browser a short session with the claims of now, in this answer."""
     request_state = writable_request_state("refresh_claims()")
-    if current_short() is None or bearer_token() is not None:
+    short = current_short()
+    if short is None or bearer_token() is not None:
         raise Unauthenticated("There is no session in this browser whose claims could be refreshed.")
     check_origin(request_state.app_state)
+    if short.bound:  # its browser proves its key before the next request, and gets the claims of then
+        request_state.old_cookies += (expired_short_cookie(request_state.app_state.settings),)
+        return
     outcome = refresh(request_state, presented_tokens(request_state))
     if isinstance(outcome, Refreshed):
         request_state.outcome = outcome

@@ -13,6 +13,8 @@ from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
 from werkzeug.routing import BaseConverter
 
+from .body_limit import limit_body
+
 _NAME = "corbado_session_host"
 
 
@@ -40,6 +42,7 @@ class AnyHostBlueprint(Blueprint):
         super().__init__(*args, **kwargs)
         self.url_value_preprocessor(lambda _endpoint, values: values and values.pop(_NAME, None))
         self.url_defaults(_stay_on_this_host)
+        self.before_request(limit_body)
 
     def make_setup_state(self, app: App, options: dict[str, Any], first_registration: bool = False) -> _SetupState:
         """How the rules are added."""

@@ -46,6 +46,7 @@ def session_json(session: LongSession) -> dict[str, Any]:
         "end_reason": session.end_reason,
         "previous": None if previous is None else {"ip": previous.ip, "user_agent": previous.user_agent},
         "is_current": session.is_current,
+        "bound": session.bound,
     }
 
 

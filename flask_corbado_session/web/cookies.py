@@ -13,9 +13,12 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from math import ceil
 from typing import Any
+from urllib.parse import quote
 
 from werkzeug.http import dump_cookie
+from werkzeug.wrappers import Response
 
+from ..binding import headers as binding
 from ..model.outcome import Active, Outcome, Refreshed, SignedOut, Started
 from ..model.settings import Settings
 from ..sessions.parts import AppState
@@ -60,16 +63,41 @@ def wrap(application: Application, state: AppState, at_first: Callable[[], None]
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
             request_state.response_started = True
-            outcome = request_state.outcome
+            outcome, bound_answer = request_state.outcome, request_state.bound_answer
+            if bound_answer is not None:
+                status, headers = bound_answer.status, list(bound_answer.headers)
             if outcome is not None:
                 headers = _private(headers)
                 if type(outcome) is not Active or request_state.drops_form or request_state.old_cookies:
                     headers += set_cookies(request_state, environ)
             return start_response(status, headers, *exc_info)
 
-        return application(environ, start)
+        body = application(environ, start)
+        return body if request_state.bound_answer is None else _replaced(body, request_state.bound_answer)
 
     return corbado_session
+
+
+def _replaced(body: Iterable[bytes], answer: Response) -> Iterable[bytes]:
+    """The body of an answer that the app may have changed."""
+    if hasattr(body, "close"):
+        body.close()
+    return [answer.get_data()]
+
+
+def _registration(state: AppState, environ: dict[str, Any], started: Started) -> Headers:
+    """Asks the browser to make a key for the session that starts, where it can (``DEVICE_BINDING``)."""
+    settings, bound = state.settings, None if state.parts is None else state.parts.bound
+    if bound is None or not settings.cookie_secure or settings.url_prefix is None:
+        return []
+    path = bound_path(settings, environ.get("SCRIPT_NAME", ""), "register")
+    challenge = bound.registration_challenge(started.short.session_id or "")
+    return [(binding.REGISTRATION, binding.registration(path, challenge))]
+
+
+def bound_path(settings: Settings, script_root: str, name: str) -> str:
+    """The path of a route of device binding; never with a host, which a proxy may know better."""
+    return f"{quote(script_root)}{settings.url_prefix}/bound/{name}"
 
 
 def _private(headers: Headers) -> Headers:
@@ -100,6 +128,8 @@ def set_cookies(request_state: RequestState, environ: dict[str, Any]) -> Headers
     headers = [("Set-Cookie", cookie) for cookie in [*written, *request_state.old_cookies]]
     if isinstance(outcome, SignedOut) and outcome.clears_cookies and state.settings.clear_cache:
         headers.append(CLEAR_CACHE)
+    if isinstance(outcome, Started):
+        headers += _registration(state, environ, outcome)
     return headers
 
 
@@ -127,6 +157,16 @@ def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> l
 
 def _short(settings: Settings, token: str, expires_at: datetime, now: datetime, persistent: bool) -> str:
     return _cookie(settings, settings.short_cookie, token, _age(expires_at, now, persistent))
+
+
+def expired_short_cookie(settings: Settings) -> str:
+    """Takes the short session's cookie away."""
+    return _cookie(settings, settings.short_cookie, "", timedelta(0))
+
+
+def short_cookie_attributes(settings: Settings) -> str:
+    """The attributes of the short session's cookie without its age, as a browser compares them."""
+    return _cookie(settings, settings.short_cookie, "x", None).partition("; ")[2]
 
 
 def _age(expires_at: datetime, now: datetime, persistent: bool) -> timedelta | None:

@@ -125,6 +125,11 @@ class CurrentSession:
         return () if self._short is None else self._short.amr
 
     @property
+    def bound(self) -> bool:
+        """Whether the browser proved for it that it holds the key its session is bound to (``DEVICE_BINDING``)."""
+        return self._short is not None and self._short.bound
+
+    @property
     def device(self) -> Device | None:
         """The device it runs on; one statement."""
         if self._short is None or self._short.session_id is None:

@@ -16,6 +16,7 @@ from .client import see_other
 from .current import current_session
 from .guards import login_required
 from .problems import BadRequestProblem, SessionNotFoundProblem
+from .query import query_args
 from .request import found_or_503
 from .state import EXTENSION, app_state
 from .step_up import RECENT, step_up_response
@@ -59,7 +60,7 @@ def devices() -> Any:
             history=[session_json(session) for session in ended],
             history_has_more=has_more,
         )
-    one_device = request.args.get("device")
+    one_device = query_args().get("device")
     cards, page = _cards(devices, number, one_device)
     here = partial(url_for, f"{EXTENSION}.devices", device=one_device)
     return render_template(
@@ -101,7 +102,7 @@ def _is_recent_reuse(session: LongSession) -> bool:
 
 
 def _number(name: str) -> int:
-    value = request.args.get(name, "1")
+    value = query_args().get(name, "1")
     if not (value.isascii() and value.isdigit() and len(value) <= _NUMBER_LENGTH and int(value) > 0):
         raise BadRequestProblem(f"The parameter {name!r} must be an integer from 1.", field=name)
     return int(value)

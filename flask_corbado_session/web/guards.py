@@ -18,12 +18,18 @@ from ..model.users import UserId, is_active, user_id_of
 from ..sessions.ending import Ending
 from ..sessions.presented import PresentedTokens
 from . import resume, sockets
+from .bearer import bearer_token
 from .challenge import unauthenticated_response
 from .kept_user import forget_user, keep_user
 from .problems import LogoutIncomplete, Unauthenticated
-from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
+from .proving import require_proof
+from .request import check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .sockets import is_connection
 from .state import RequestState, current_request, current_request_state
+
+SHORTEST_PROOF_AGE = timedelta(seconds=10)
+"""The shortest ``proof_max_age``. Chromium proves its key once for a request: one that took longer than this from there
+to the view could not prove it again."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -31,18 +37,40 @@ View = TypeVar("View", bound=Callable[..., Any])
 @overload
 def login_required(view: View, /) -> View: ...
 @overload
-def login_required(*, recheck: bool = False) -> Callable[[View], View]: ...
-def login_required(view: View | None = None, /, *, recheck: bool = False) -> Any:
+def login_required(
+    *, recheck: bool = False, proof_max_age: float | timedelta | None = None
+) -> Callable[[View], View]: ...
+def login_required(
+    view: View | None = None, /, *, recheck: bool = False, proof_max_age: float | timedelta | None = None
+) -> Any:
     """Let the view run for a signed-in user only; anyone else is redirected to sign in, or gets a 401.
 
     Used with or without parentheses, on sync and async views. ``OPTIONS`` passes: a preflight brings no cookies.
 
+    :param view: the view, when used without parentheses.
     :param recheck: read the session's row even with a valid short session, for what must not wait the second that a
         revocation takes. The view then answers 503 while the database is down.
+    :param proof_max_age: seconds, or a timedelta, since the browser last proved the key that its session is bound to;
+        it is made to prove it now otherwise, and then sends the request again. A session that is not bound passes, as
+        it does without ``CORBADO_SESSION_DEVICE_BINDING``. At least 10 seconds.
     :returns: the view, guarded; or a decorator, when called with parentheses.
     :raises RuntimeError: at the first request, with ``recheck=True`` in an app that has no database.
+    :raises ValueError: for a ``proof_max_age`` under 10 seconds.
     """
-    return guard(_login_response_rechecked if recheck else login_response, view)
+    respond = _login_response_rechecked if recheck else login_response
+    if proof_max_age is None:
+        return guard(respond, view)
+    age = proof_max_age if isinstance(proof_max_age, timedelta) else timedelta(seconds=proof_max_age)
+    if age < SHORTEST_PROOF_AGE:
+        raise ValueError("proof_max_age must be at least 10 seconds: a browser proves its key once for a request")
+
+    def respond_proven() -> Any:
+        response = respond()
+        if response is None:
+            _require_proof(age)
+        return response
+
+    return guard(respond_proven, view)
 
 
 def guard(respond: Callable[[], Any], view: Any = None) -> Any:
@@ -76,6 +104,14 @@ def login_response() -> Any:
         request_state.is_protected = True
         return None
     return unauthenticated_response()
+
+
+def _require_proof(max_age: timedelta) -> None:
+    """Raises the answer that has the browser prove its key, if it has not lately."""
+    request_state = current_request_state()
+    short = short_of(request_state.outcome)
+    if short is not None:
+        require_proof(request_state, short, max_age)
 
 
 def _login_response_rechecked() -> Any:

@@ -10,10 +10,16 @@ from flask import request
 from ..model.settings import Settings
 from .origin import is_same_host, safe_next
 
+_HYPHENS = str.maketrans("", "", "-_")
+
 
 def next_of_request(settings: Settings) -> str | None:
     """The ``next`` of this request, if it stays on this origin or goes to one that the settings allow."""
-    return local_next(request.values.get("next"), settings)
+    try:
+        value = request.values.get("next")
+    except UnicodeDecodeError:  # Werkzeug's, of a query that is not UTF-8
+        return None
+    return local_next(value, settings)
 
 
 def local_next(value: object, settings: Settings) -> str | None:
@@ -66,4 +72,11 @@ def _shares_cookies(origin: str, domain: str) -> bool:
         return False
     host = there.hostname or ""
     is_of_domain = host == domain or host.endswith(f".{domain}")
-    return is_of_domain and is_same_port and there.scheme in (here.scheme, "https")
+    return is_of_domain and _is_host_name(host) and is_same_port and there.scheme in (here.scheme, "https")
+
+
+def _is_host_name(host: str) -> bool:
+    """Whether a host is a name of labels: "evil.net%5c.example.com" only ends like one (GHSA-w2j7), and a redirect to a
+    label that is empty or over 63 characters can't be encoded."""
+    labels = host.split(".")
+    return host.isascii() and all(len(label) < 64 and label.translate(_HYPHENS).isalnum() for label in labels)

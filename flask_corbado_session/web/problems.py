@@ -14,6 +14,14 @@ from .client import is_navigation
 RETRY_AFTER = 2
 """Seconds; as long as the library itself waits for a database."""
 
+TYPE_FOLDER = "/flask-corbado-session/errors/"
+"""Where the ``type`` of a problem points: docs/errors/ of the built documentation. It is an identifier, so it stays."""
+
+
+def problem_type(error_code: str) -> str:
+    """The ``type`` of a problem (RFC 9457 §3.1.1)."""
+    return f"{TYPE_FOLDER}{error_code}.html"
+
 
 class Problem(CorbadoSessionError, HTTPException):
     """An error response with a machine-readable ``error_code``.
@@ -25,7 +33,9 @@ class Problem(CorbadoSessionError, HTTPException):
     """
 
     title = ""
+    """What went wrong, in a few words; the same for every occurrence."""
     error_code = ""
+    """What went wrong, for machines: the member ``code`` of the problem+json."""
 
     def __init__(self, description: str | None = None, **members: Any) -> None:
         super().__init__(description)
@@ -34,16 +44,36 @@ class Problem(CorbadoSessionError, HTTPException):
         """Where htmx is sent, which would ignore the body."""
 
     @property
+    def type_uri(self) -> str:
+        """The page of the documentation about this error: the member ``type`` of the problem+json (RFC 9457 §3.1.1).
+
+        A path, on whatever host the app is: it identifies the error, and leads to the page where the app serves the
+        built documentation at ``/flask-corbado-session``.
+        """
+        return problem_type(self.error_code)
+
+    @property
     def data(self) -> dict[str, Any]:
         """The members of the problem+json, under the name from which Flask-RESTX and Flask-RESTful take a body.
 
         ``message`` is where their clients, and flask-smorest's, look for the text.
         """
-        members = {"title": self.title, "status": self.code, "code": self.error_code, "detail": self.description}
+        members = {
+            "type": self.type_uri,
+            "title": self.title,
+            "status": self.code,
+            "code": self.error_code,
+            "detail": self.description,
+        }
         return {**members, **self.members, "message": self.description}
 
     def get_headers(self, environ: Any = None, scope: Any = None) -> list[tuple[str, str]]:
-        """Werkzeug's headers of this status, with the content type of the body."""
+        """Werkzeug's headers of this status, with the content type of the body.
+
+        :param environ: Werkzeug passes the WSGI environment; not used.
+        :param scope: Werkzeug passes the ASGI scope; not used.
+        :returns: names and values.
+        """
         kind = "text/html; charset=utf-8" if self._is_page() else "application/problem+json"
         headers = [header for header in super().get_headers(environ, scope) if header[0] != "Content-Type"]
         if self.redirect_htmx_to is not None:
@@ -51,15 +81,15 @@ class Problem(CorbadoSessionError, HTTPException):
         return [("Content-Type", kind), *headers]
 
     def get_body(self, environ: Any = None, scope: Any = None) -> str:
-        """The page or the problem+json."""
+        """The page or the problem+json.
+
+        :param environ: Werkzeug passes the WSGI environment; not used.
+        :param scope: Werkzeug passes the ASGI scope; not used.
+        :returns: HTML for a person who navigates, else JSON.
+        """
         if self._is_page():
-            return render_template(
-                "corbado_session/error.html",
-                title=self.title,
-                text=self.description,
-                code=self.error_code,
-                status=self.code,
-            )
+            facts = {"title": self.title, "text": self.description, "code": self.error_code, "status": self.code}
+            return render_template("corbado_session/error.html", **facts)
         return json.dumps({name: value for name, value in self.data.items() if name != "message"})
 
     def _is_page(self) -> bool:
@@ -165,6 +195,14 @@ class Unavailable(Problem, ServiceUnavailable):
         self.retry_after = RETRY_AFTER
 
 
+class ProofPending(Unavailable):
+    """A bound session came whose browser could not prove its key just now, and says for what ``reason``. It goes on."""
+
+    title = "Your browser could not confirm this device"
+    error_code = "device_proof_pending"
+    description = "You are still signed in. Please wait a moment and try again, or sign in again on this device."
+
+
 class LogoutIncomplete(Unavailable):
     """This browser forgot the session, and the database could not be told."""
 
@@ -174,6 +212,23 @@ class LogoutIncomplete(Unavailable):
         "This browser has forgotten your session, but the server could not be told: a copy of it would still work. "
         "Sign in again in a moment and sign it out on your devices page."
     )
+
+
+class ProofNeeded(Problem, Forbidden):
+    """A browser is to prove the key of its session; the challenge stands in ``Secure-Session-Challenge``."""
+
+    title = "A proof of the device's key is needed"
+    error_code = "device_proof_required"
+    description = "Answer the challenge with the key of this session."
+
+
+class DeviceBindingRefused(Problem):
+    """A browser's key was not registered; its session goes on unbound."""
+
+    code = 400
+    title = "The key was not registered"
+    error_code = "device_binding_refused"
+    description = "The key was not registered. The session goes on without one."
 
 
 class SessionNotFoundProblem(Problem, NotFound, SessionNotFound):
@@ -201,6 +256,15 @@ class LinkSpent(Problem):
     description = (
         "It was used already, has expired, or is incomplete. Sign in to see your devices, and sign out of any of them."
     )
+
+
+class BodyTooLarge(Problem):
+    """More was sent to a route of the library than any form of it holds."""
+
+    code = 413
+    title = "This request is too large"
+    error_code = "body_too_large"
+    description = "More than 64 KiB were sent, which no form here needs. Nothing was read, and nothing was done."
 
 
 class BadRequestProblem(Problem):

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from typing import TypeVar, cast
 
 from flask import Request, has_request_context
-from werkzeug.datastructures import MultiDict
 
 from ..model.errors import BadData, SessionNotFound, StoreUnavailable
-from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started
+from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started, Unproven
 from ..model.records import ShortSession
 from ..sessions.hooks import UserLoaderFailed
 from ..sessions.parts import AppState
 from ..sessions.presented import PresentedTokens
+from . import proving
+from .bearer import bearer_token, has_valid_bearer, raw_bearer, yields_to_cookies
 from .csrf_exempt import is_exempt
 from .origin import SAFE_METHODS, is_foreign
 from .problems import BadRequestProblem, CsrfRejected, SessionNotFoundProblem, Unavailable
 from .sockets import is_connection, is_socket
-from .state import EXTENSION, RequestState, app_state, current_request, current_request_state
+from .state import EXTENSION, RequestState, current_request, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
 T = TypeVar("T")
+OutcomeT = TypeVar("OutcomeT", bound="Outcome | Unproven")
 _NOBODY = Anonymous()
 MOST_OF_ONE_NAME = 10
 """Cookies of one name that are looked at. A browser sends the one of the longest path first; more than two are a
@@ -72,9 +73,9 @@ def current_short() -> ShortSession | None:
 
 def _find(request_state: RequestState) -> Outcome:
     state, current = request_state.app_state, current_request()
-    if "HTTP_AUTHORIZATION" in current.environ and (bearer := _raw_bearer()) is not None:
+    if "HTTP_AUTHORIZATION" in current.environ and (bearer := raw_bearer()) is not None:
         by_bearer = state.short_sessions.bearer(bearer)
-        if not _yields_to_cookies(by_bearer, bearer):
+        if not yields_to_cookies(by_bearer, bearer):
             return by_bearer
         by_cookie = _find_by_cookie(request_state, current)
         return by_bearer if isinstance(by_cookie, Anonymous) else by_cookie
@@ -144,10 +145,11 @@ def refresh(request_state: RequestState, presented: PresentedTokens) -> Outcome:
     if parts is None or not presented.may_refresh:
         return Anonymous()
     find = parts.connected.find if is_connection(request_state) else parts.refresh.refresh
-    return _or_503(request_state, lambda: find(presented))
+    outcome = _or_503(request_state, lambda: find(presented))
+    return proving.resolve(request_state, outcome) if isinstance(outcome, Unproven) else outcome
 
 
-def _or_503(request_state: RequestState, find: Callable[[], Outcome]) -> Outcome:
+def _or_503(request_state: RequestState, find: Callable[[], OutcomeT]) -> OutcomeT | Anonymous:
     try:
         return find()
     except StoreUnavailable as error:
@@ -182,42 +184,6 @@ def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
         raise SessionNotFoundProblem(not_found) from error
     except StoreUnavailable as error:
         raise unavailable(error) from error
-
-
-def bearer_token() -> str | None:
-    """The bearer token by which this request is judged; None where it is judged by its cookies.
-
-    A token that was made elsewhere, and put there by a proxy say, yields to cookies of ours.
-    """
-    token, state = _raw_bearer(), app_state()
-    if token is None or not _has_cookies(state, current_request().cookies):
-        return token
-    return None if _yields_to_cookies(state.short_sessions.bearer(token), token) else token
-
-
-_MADE_ELSEWHERE = frozenset({"malformed", "algorithm", "unknown_key", "issuer"})
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")
-"""The b64token of RFC 6750 §2.1; what is shorter than that proves nothing to anybody."""
-
-
-def _yields_to_cookies(outcome: Active | Anonymous, token: str) -> bool:
-    """Whether cookies of ours, if there are any, are asked in the bearer's place."""
-    if isinstance(outcome, Active) or outcome.bearer_code not in _MADE_ELSEWHERE:
-        return False
-    return _TOKEN.fullmatch(token) is not None
-
-
-def _has_cookies(state: AppState, cookies: MultiDict[str, str]) -> bool:
-    settings = state.settings
-    return state.reads_cookies and (settings.short_cookie in cookies or settings.long_cookie in cookies)
-
-
-def _raw_bearer() -> str | None:
-    """The token of ``Authorization: Bearer`` (RFC 6750 §2.1); the scheme's case does not matter (RFC 9110 §11.1)."""
-    header = current_request().environ.get("HTTP_AUTHORIZATION")
-    if header is None or header[:6].lower() != "bearer" or header[6:7] not in ("", " "):
-        return None
-    return cast(str, header[7:].strip(" "))
 
 
 def presented_tokens(request_state: RequestState) -> PresentedTokens:
@@ -259,7 +225,7 @@ def check_origin(state: AppState, current: Request | None = None) -> None:
         if not is_socket(current):
             return
         method = "CONNECT"  # as good as a POST: no browser keeps a page of another origin from opening a socket
-    if _has_valid_bearer(state):
+    if has_valid_bearer(state):
         return
     headers, trusted = current.headers, state.settings.trusted_origins
     if current.endpoint in SHARED_ENDPOINTS:
@@ -268,9 +234,3 @@ def check_origin(state: AppState, current: Request | None = None) -> None:
         return
     if not is_exempt():
         raise CsrfRejected
-
-
-def _has_valid_bearer(state: AppState) -> bool:
-    """A page of another site can't set the header; a proxy can, in that page's request too, so any token won't do."""
-    token = _raw_bearer()
-    return token is not None and isinstance(state.short_sessions.bearer(token), Active)

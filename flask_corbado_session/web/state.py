@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, Request, current_app, globals
+from flask import Flask, Request, Response, current_app, globals
 
 from ..model.errors import NotOnThisApp
 from ..model.outcome import Outcome
@@ -32,6 +32,7 @@ class RequestState:
     # nothing here refers to the environ, which refers to this: the garbage collector would have to find each request
     __slots__ = (
         "app_state",
+        "bound_answer",
         "drops_form",
         "handshake",
         "identity",
@@ -55,6 +56,8 @@ class RequestState:
         """The app's user and the id they were loaded for (``web/kept_user``)."""
         self.old_cookies: tuple[str, ...] = ()
         """Set-Cookie headers that take away an old login which was moved, signed out or refused."""
+        self.bound_answer: Response | None = None
+        """What a browser is answered at a route of device binding: nothing the app does may change it."""
         self.is_protected = False
         """Whether ``login_required`` let this request through."""
         self.response_started = handshake is not None

@@ -12,12 +12,13 @@ from ..database.rows import CarriedOver
 from ..model.errors import StoreUnavailable
 from ..model.records import ShortSession
 from . import resume
+from .bearer import bearer_token
 from .challenge import abort_unauthenticated, return_path, sign_in_response, sign_in_url
 from .client import is_htmx, is_navigation
 from .current import end_disabled
 from .guards import guard, login_response, writable_request_state
 from .problems import InsufficientAuthentication
-from .request import bearer_token, check_origin, find_outcome, presented_tokens, short_of, unavailable
+from .request import check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .state import RequestState, current_request_state
 
 RECENT = timedelta(minutes=15)
@@ -40,6 +41,7 @@ def fresh_login_required(
     Anyone else is redirected to ``REAUTH_VIEW`` (else ``LOGIN_VIEW``), and the form they sent is kept for them; a
     script gets the 401 of RFC 9470, code ``insufficient_user_authentication``.
 
+    :param view: the view, when used without parentheses.
     :param max_age: seconds, or a timedelta, since the user last proved who they are.
     :param amr: authentication methods (RFC 8176) that must all have been used.
     :returns: the view, guarded; or a decorator, when called with parentheses.
@@ -84,6 +86,7 @@ def confirm_login(*, amr: Iterable[str] = ()) -> bool:
 
     :param amr: how they proved it (RFC 8176).
     :returns: True, as Flask-Login does.
+    :raises Problem: a 401, when nobody is signed in; a 503, while the database does not respond.
     :raises RuntimeError: outside a request, or once the response has begun to leave.
     """
     request_state = writable_request_state("confirm_login()")

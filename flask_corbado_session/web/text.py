@@ -47,6 +47,7 @@ _METHODS = {
     "pin": N_("PIN"),
     "mfa": N_("two factors"),
     "fed": N_("another provider"),
+    "user": N_("a person's presence"),
 }
 """Names of the methods of RFC 8176."""
 _REASONS = {
@@ -133,7 +134,9 @@ def label(user_agent: str | None) -> str:
 
 def methods(amr: Sequence[str]) -> str:
     """How somebody signed in (RFC 8176), in words; unknown methods are shown as they are."""
-    words = list(dict.fromkeys(text(_METHODS[method]) if method in _METHODS else method for method in amr))
+    # "user" says that a person was there when the key was used, so it is no method beside the key
+    named = [method for method in amr if method != "user"] or amr
+    words = list(dict.fromkeys(text(_METHODS[method]) if method in _METHODS else method for method in named))
     *others, last = words or [""]
     return text(N_("%(these)s and %(this)s"), these=", ".join(others), this=last) if others else last
 

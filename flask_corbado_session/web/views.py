@@ -13,19 +13,23 @@ from flask import Blueprint, Response, jsonify, make_response, render_template, 
 from ..keys.key import KeyRing
 from ..keys.ring import KeyFile
 from ..model.outcome import Active, Refreshed, Started
+from ..model.records import ShortSession
+from ..model.settings import MIN_AGE
 from ..sessions.parts import AppState
-from . import device_views
+from . import bound, device_views
 from .any_host import AnyHostBlueprint
 from .as_json import claims_json, iso, short_session_json
+from .bearer import bearer_token
 from .challenge import unauthenticated_problem
 from .client import see_other
 from .guards import login_required, logout_user
 from .next_url import next_of_request
 from .origin import is_same_host
 from .problems import BadRequestProblem, LinkSpent, NothingToResume
+from .proving import require_proof
+from .query import query_args
 from .request import (
     SHARED_ENDPOINTS,
-    bearer_token,
     check_origin,
     current_short,
     find_outcome,
@@ -75,6 +79,9 @@ def blueprint(state: AppState) -> Blueprint:
     add("/devices/<device_id>/revoke", "revoke_device", device_views.revoke_device)
     add("/<session_id>/revoke", "revoke_session", device_views.revoke_session)
     add("/revoke-others", "revoke_others", device_views.revoke_others)
+    if settings.device_binding:
+        add("/bound/register", "bound_register", bound.unreachable)
+        add("/bound/refresh", "bound_refresh", bound.unreachable)
     add("/revocations", "revocations", revocations, "GET")
     return routes
 
@@ -95,14 +102,27 @@ def refresh_short() -> Any:
     request_state = current_request_state()
     outcome = find_outcome(request_state)  # which checks the origin
     if isinstance(outcome, Active) and bearer_token() is None:
+        if outcome.short.bound:
+            require_proof(request_state, outcome.short, MIN_AGE)
+            return _refreshed(outcome.short, _presented_token(outcome.short))
         outcome = request_state.outcome = refresh(request_state, presented_tokens(request_state))
     if not isinstance(outcome, (Refreshed, Started)):  # started: an old login that was moved just now
         raise unauthenticated_problem(request_state)
-    short = outcome.short
+    return _refreshed(outcome.short, outcome.short_token)
+
+
+def _presented_token(short: ShortSession) -> str:
+    """The token of a short session that came by cookie."""
+    state = app_state()
+    tokens = request.cookies.getlist(state.settings.short_cookie)
+    return next(token for token in tokens if state.short_sessions.first_valid([token]) == short)
+
+
+def _refreshed(short: ShortSession, token: str) -> Response:
     answer = {"expires_at": iso(short.expires_at), "claims": claims_json(short)}
     origin = request.headers.get("Origin", "")
     if origin in app_state().settings.cors_origins and not is_same_host(origin, request.host):
-        answer["token"] = outcome.short_token  # its page can't read the cookie, and holds this in memory only
+        answer["token"] = token  # its page can't read the cookie, and holds this in memory only
     return jsonify(answer)
 
 
@@ -111,7 +131,7 @@ def revocations() -> Response:
 
     Where ``more`` is true the page was full, and the next one begins at its ``until``.
     """
-    since = request.args.get("since", "0")
+    since = query_args().get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) <= 15):
         raise BadRequestProblem("The parameter 'since' must be an integer, in milliseconds since 1970.", field="since")
     ended_set = app_state().short_sessions.ended

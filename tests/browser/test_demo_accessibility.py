@@ -31,6 +31,7 @@ PRIVATE = [
     "/account/outbox",
     "/session/devices",
     "/live",
+    "/thief",
     "/spa",
     "/sign-in",
 ]

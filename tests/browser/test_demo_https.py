@@ -12,6 +12,7 @@ from pytest_playwright.pytest_playwright import CreateContextCallback
 from tests.browser.conftest import Serve
 from tests.support.person import IPHONE, Cookie, Person, served_by_one_request
 from tests.support.servers import Server
+from tests.support.virtual_authenticator import SYNCED, VirtualAuthenticator
 
 QUARTER = 15 * 60
 NAMES = {"__Host-cbo_short_session", "__Host-cbo_long_session", "__Host-cbo_device"}
@@ -64,7 +65,7 @@ def test_the_headers_say_so_name_no_domain_and_keep_the_browser_with_https(ada: 
     answers: list[Response] = []
     ada.page.on("response", lambda answer: answers.append(answer))
     ada.sign_in("demo@example.com", "correct horse battery")
-    (sign_in,) = (answer for answer in answers if answer.request.method == "POST")
+    (sign_in,) = (answer for answer in answers if answer.request.method == "POST" and answer.url.endswith("/sign-in"))
     set_cookies = [each["value"] for each in sign_in.headers_array() if each["name"].lower() == "set-cookie"]
     assert "max-age=31536000" in sign_in.headers["strict-transport-security"]
     assert {attributes(line)[0] for line in set_cookies} == NAMES
@@ -111,3 +112,17 @@ def test_signing_out_takes_the_host_cookies_along(ada: Person) -> None:
     ada.press("Sign out")
     assert {cookie.name for cookie in ada.cookies().values()} == {"__Host-cbo_device"}
     assert not ada.reaches("/dashboard")
+
+
+def test_passkeys_work_over_https_too(ada: Person) -> None:
+    authenticator = VirtualAuthenticator(ada.page, **SYNCED)
+    ada.open("/account")
+    ada.page.get_by_role("button", name="Add a passkey").click()
+    ada.page.get_by_text("Your passkey is ready.").wait_for()
+    ada.press("Sign out")
+    ada.open("/sign-in")
+    ada.page.wait_for_url("**/dashboard")
+    assert authenticator.events[:2] == ["credentialAdded", "credentialUpdated"]
+    (challenge,) = (each for each in ada.context.cookies(ada.origin) if "passkey" in each.get("name", ""))
+    named = (challenge.get("name"), challenge.get("secure"), challenge.get("httpOnly"), challenge.get("sameSite"))
+    assert named == ("__Host-demo_passkey", True, True, "Strict")

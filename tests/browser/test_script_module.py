@@ -236,6 +236,15 @@ def test_signing_out_offline_fails_and_says_so(browser_of_alice: Browser) -> Non
     assert page.evaluate("session.current.user_id") == "alice"
 
 
+def test_signing_out_behind_a_captive_portal_fails_and_says_so(browser_of_alice: Browser) -> None:
+    """It answers everything with a redirect to its own page, which says nothing about the session."""
+    page = browser_of_alice.begun()
+    portal = {"Location": f"{browser_of_alice.site.origin()}/page"}
+    page.route("**/session/logout", lambda route: route.fulfill(status=302, headers=portal))
+    assert code_of(page, "session.signOut()") == "SessionUnavailable network"
+    assert page.evaluate("[session.current.user_id, told]") == ["alice", ["alice"]]
+
+
 def test_a_sign_out_the_database_did_not_hear_of_is_said_to_be_incomplete(
     browser_of_alice: Browser, script_database: Path
 ) -> None:

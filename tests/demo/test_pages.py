@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from tests.demo.conftest import PAGE
 
 PUBLIC = ["/", "/sign-in", "/sign-up"]
-PRIVATE = ["/dashboard", "/account", "/account/password", "/account/outbox", "/session/devices", "/live"]
+PRIVATE = ["/dashboard", "/account", "/account/password", "/account/outbox", "/session/devices", "/live", "/thief"]
 EVERY = [*PUBLIC, *PRIVATE, "/nowhere"]
 
 
@@ -33,6 +33,13 @@ def test_every_page_is_there_for_somebody_signed_in(signed_in: FlaskClient, path
     answer = signed_in.get(path, headers=PAGE)
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+def test_every_page_for_somebody_signed_in_offers_to_sign_out(signed_in: FlaskClient, path: str) -> None:
+    page = BeautifulSoup(signed_in.get(path, headers=PAGE).text, "html5lib")
+    (button,) = page.select('form[method="post"][action="/sign-out"] button')
+    assert button.get_text(strip=True) == "Sign out"
 
 
 @pytest.mark.parametrize("path", EVERY)

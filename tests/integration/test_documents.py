@@ -21,7 +21,7 @@ import pytest
 from flask import Flask
 
 from flask_corbado_session.model.settings import Settings
-from tests.support.documents import DOCUMENTS, ROOT, run_examples
+from tests.support.documents import ROOT, RUN_AS_ONE_FILE, run_examples
 from tests.support.servers import free_port
 
 
@@ -54,7 +54,7 @@ def run(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", RUN_AS_ONE_FILE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_python_block_of_the_document_runs(path: Path) -> None:
     run(path)
 

@@ -325,7 +325,7 @@ BODIES: list[dict[str, Any]] = [
     {"data": b"null", "content_type": "application/json"},
     {"data": b"{", "content_type": "application/json"},
     {"data": b"\xff\xfe", "content_type": "application/json"},
-    {"data": b"[" * 100_000, "content_type": "application/json"},
+    {"data": b"[" * 60_000, "content_type": "application/json"},
     {"data": b'{"name": ' + b"9" * 5000 + b"}", "content_type": "application/json"},
 ]
 

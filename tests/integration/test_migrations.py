@@ -10,12 +10,13 @@ import flask_migrate
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from flask_corbado_session import CorbadoSession, login_required
-from flask_corbado_session.testing import signed_in
+from flask_corbado_session.testing import expire_short, signed_in
 
 OURS = {"corbado_session", "corbado_device", "corbado_operator_action"}
+BINDING = ("binding_key", "binding_generation", "challenge_used", "challenge_used_before")
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +68,23 @@ def test_migrate_upgrade_check_downgrade(app: Flask, tmp_path: Path) -> None:
     flask_migrate.check(folder)  # nothing is left to migrate
     flask_migrate.downgrade(folder, revision="base")
     assert tables(app) == set()
+
+
+@pytest.mark.filterwarnings("ignore:'get_engine' is deprecated:DeprecationWarning")
+def test_a_table_from_before_device_binding_gets_its_columns(app: Flask, tmp_path: Path) -> None:
+    db = app.extensions["sqlalchemy"]
+    db.create_all()
+    alice = signed_in(app, "alice")
+    with db.engine.begin() as connection:
+        for column in BINDING:
+            connection.execute(text(f"ALTER TABLE corbado_session DROP COLUMN {column}"))
+    folder = str(tmp_path / "migrations")
+    flask_migrate.init(folder)
+    flask_migrate.stamp(folder)
+    flask_migrate.migrate(folder, message="device binding")
+    flask_migrate.upgrade(folder)
+    with db.engine.connect() as connection:
+        columns = {column["name"]: column for column in inspect(connection).get_columns("corbado_session")}
+    assert all(columns[name]["nullable"] for name in BINDING)
+    expire_short(alice)
+    assert alice.get("/").text == "in"  # a session of before is refreshed

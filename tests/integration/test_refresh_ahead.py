@@ -17,7 +17,7 @@ from tests.support.databases import start_private_postgres
 from tests.support.jars import LONG, SHORT, Jar, SessionRows, asked, processed
 from tests.support.postgres import PostgresServer
 from tests.support.rules import database_down
-from tests.support.site import Site
+from tests.support.site import Site, cookie_of
 
 AHEAD = {"CORBADO_SESSION_REFRESH_AHEAD": 0.6}
 
@@ -59,6 +59,17 @@ def test_without_a_long_cookie_or_by_bearer_it_serves_on(site: Site, alice: Flas
     assert site.ask(alice).facts == (200, [], [])
     bearer = {"Authorization": f"Bearer {token.value}"}
     assert site.ask(site.nobody(), headers=bearer).facts == (200, [], [])
+
+
+def test_of_two_long_cookies_the_one_of_the_short_session_is_refreshed(site: Site, alice: FlaskClient) -> None:
+    """A cookie of a parent domain, say, may be another person's."""
+    bob = site.signed_in("bob")
+    site.clock.move(minutes=10)
+    cookies = [(SHORT, cookie_of(alice)), (LONG, cookie_of(bob, LONG)), (LONG, cookie_of(alice, LONG))]
+    header = "; ".join(f"{name}={value}" for name, value in cookies)
+    answer = site.ask(site.app.test_client(use_cookies=False), headers={"Cookie": header})
+    assert (answer.json["user_id"], answer.statements, answer.signals) == ("alice", ["UPDATE"], ["session-refreshed"])
+    assert site.ask(bob).json["user_id"] == "bob"
 
 
 def test_a_lifetime_of_a_minute_is_not_asked_for_in_vain(sqlite_url: str) -> None:

@@ -145,6 +145,26 @@ def test_theft_is_told_once_when_two_find_it_at_the_same_moment(app: Flask, cloc
     assert len(signals) == 1
 
 
+def test_a_session_that_is_revoked_as_its_theft_is_found_keeps_that_reason_and_no_theft_is_told(
+    app: Flask, clock: MovingClock, owner: Jar, rows: SessionRows
+) -> None:
+    """Another process ends it between the two statements."""
+    thief = owner.copy()
+    for _ in range(2):
+        asked(app, owner)
+        clock.move(seconds=QUARTER)
+    session_id, ended_at = rows.one()["id"], int(clock.at.timestamp() * 1000) - 1
+
+    def revoke(_c: Any, _k: Any, statement: str, *_: Any) -> None:
+        if "SET ended_at" in statement:
+            rows.put(session_id, ended_at=ended_at, end_reason="revoked")
+
+    event.listen(rows_of(app).database.engine, "before_cursor_execute", revoke)
+    with heard(session_reuse_detected, app) as signals:
+        assert processed(app, thief.sends()).status == 401
+    assert (rows.one()["ended_at"], rows.one()["end_reason"], signals) == (ended_at, "revoked", [])
+
+
 # ---- answers that were lost
 
 

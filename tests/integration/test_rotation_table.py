@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from flask_corbado_session.database.rotation import Accepted, Gone, Rotation
+from flask_corbado_session.database.rotation import Rotation
+from flask_corbado_session.database.verdicts import Accepted, Gone, Verdict
 from flask_corbado_session.model.clock import from_ms, to_ms
 from flask_corbado_session.model.records import Context
 from flask_corbado_session.tokens.long import LongToken
@@ -71,7 +72,7 @@ def test_the_statement_does_what_the_oracle_says_at_every_threshold(rules: Rules
         assert as_row(rows.one()) == present(as_row(was), t, NOW)[0], case
 
 
-def check(verdict: Accepted | Gone, row: dict[str, Any], expected: str, case: str) -> None:
+def check(verdict: Verdict, row: dict[str, Any], expected: str, case: str) -> None:
     if expected == "reuse":
         assert isinstance(verdict, Gone), case
         assert verdict.found_now, case

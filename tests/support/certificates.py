@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
 
@@ -42,3 +44,9 @@ def tls_server(folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate(folder))
     return context
+
+
+def public_key_hash(certificate: Path) -> str:
+    """The base64 SHA-256 of its public key, by which Chromium is told to take it for valid (``…-spki-list``)."""
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    return b64encode(sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()).decode()

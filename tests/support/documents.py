@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,19 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+DOCS = ROOT / "docs"
+DOCUMENTS = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
+RUN_AS_ONE_FILE = [page for page in DOCUMENTS if page.name != "tutorial.md"]
+"""The blocks of the tutorial are several files, which tests/integration/test_tutorial.py writes and runs."""
+ALL_PAGES = sorted([*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
 WRITTEN_AT = datetime(2026, 12, 1, tzinfo=UTC)
 """When the examples run, since some name a day that must be ahead."""
+
+
+def without_code(markdown: str, *, keep_inline: bool = False) -> str:
+    """A page without its blocks of code, and without the code in its lines."""
+    prose = re.sub(r"^(```+).*?^\1$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    return prose if keep_inline else re.sub(r"`[^`\n]*`", "", prose)
 
 
 def run_examples(path: Path, **names: Any) -> dict[str, Any]:

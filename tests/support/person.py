@@ -126,8 +126,8 @@ class Person:
     # ---- their cookies
 
     def cookies(self) -> dict[str, Cookie]:
-        """Those of the site, by their names without a prefix."""
-        found = map(_told, self.context.cookies(self.origin))
+        """Those of the sessions, by their names without a prefix."""
+        found = (_told(cookie) for cookie in self.context.cookies(self.origin) if "cbo_" in cookie.get("name", ""))
         return {cookie.name.removeprefix("__Host-").removeprefix("cbo_"): cookie for cookie in found}
 
     def lose_short_session(self) -> None:

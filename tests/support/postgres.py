@@ -6,11 +6,11 @@ import atexit
 import functools
 import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -227,6 +227,12 @@ def copy_binaries(binaries: Path, home: Path) -> Path:
 
 def account_for_postgres() -> dict[str, Any]:
     """Whom to run PostgreSQL as, in the words of ``subprocess``: oneself, but ``nobody`` for root, whom it refuses."""
+    if sys.platform == "win32":
+        raise PostgresUnavailable(
+            "the tests' PostgreSQL is guarded by a POSIX shell; name a server in TEST_POSTGRES_URL"
+        )
+    import pwd
+
     if os.geteuid() != 0:
         return {}
     try:

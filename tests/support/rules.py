@@ -20,7 +20,7 @@ from flask_corbado_session.database.sessions import SessionStore
 from flask_corbado_session.database.tables import Tables
 from flask_corbado_session.model import signals
 from flask_corbado_session.model.clock import Clock
-from flask_corbado_session.model.outcome import Active, Outcome, Refreshed, Started
+from flask_corbado_session.model.outcome import Active, Outcome, Refreshed, Started, Unproven
 from flask_corbado_session.model.settings import Settings
 from flask_corbado_session.sessions.ending import Ending
 from flask_corbado_session.sessions.hooks import Hooks
@@ -109,7 +109,11 @@ class Rules:
     def resolve(self, presented: PresentedTokens) -> Outcome:
         """The outcome of a request: its short session if that is valid, else what its long one gives."""
         short = self.short_sessions.first_valid(presented.short)
-        return self.state.with_database().refresh.refresh(presented) if short is None else Active(short)
+        if short is not None:
+            return Active(short)
+        outcome = self.state.with_database().refresh.refresh(presented)
+        assert not isinstance(outcome, Unproven)  # device binding is off here
+        return outcome
 
     def refresh(self, long_token: str, **presented: Any) -> Any:
         """The outcome of a request whose short session is gone."""

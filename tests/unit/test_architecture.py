@@ -15,7 +15,7 @@ import flask_corbado_session.migration
 ROOT = Path(__file__).parents[2]
 PACKAGE = "flask_corbado_session"
 LIBRARY = ROOT / PACKAGE
-SESSIONS_AND_BELOW = "sessions database verification tokens keys model"
+SESSIONS_AND_BELOW = "sessions binding database verification tokens keys model"
 WEB_AND_BELOW = f"web {SESSIONS_AND_BELOW}"
 ROOMS = {
     "model": "",
@@ -23,7 +23,8 @@ ROOMS = {
     "tokens": "keys model",
     "database": "tokens.ids model",
     "verification": "tokens keys model",
-    "sessions": "database verification tokens keys model",
+    "binding": "tokens keys model",
+    "sessions": "binding database verification tokens keys model",
     "web": SESSIONS_AND_BELOW,
     "operators": WEB_AND_BELOW,
     "cli": WEB_AND_BELOW,
@@ -36,7 +37,7 @@ ROOMS = {
 }
 """What each room may import, beside its own files: docs/architecture.md, which is compared with this."""
 
-FLASK_FREE = ("model", "keys", "tokens", "database", "verification", "sessions", "assembly")
+FLASK_FREE = ("model", "keys", "tokens", "database", "verification", "binding", "sessions", "assembly")
 WEB_PACKAGES = {"flask", "flask_sqlalchemy", "werkzeug", "jinja2", "click"}
 LONGEST_MODULE = 275
 LONGEST_FUNCTION = 50

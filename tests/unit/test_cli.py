@@ -216,6 +216,8 @@ RISKS: dict[str, dict[str, Any]] = {
     "IDLE_TIMEOUT is None": {"IDLE_TIMEOUT": None},
     "CORS_ORIGINS names http://a.example": {"CORS_ORIGINS": ["http://a.example"]},
     "TRUSTED_ORIGINS names http://b.example": {"TRUSTED_ORIGINS": ["http://b.example"]},
+    "DEVICE_BINDING does nothing while URL_PREFIX is None": {"DEVICE_BINDING": True, "URL_PREFIX": None},
+    "SHORT_LIFETIME is under five minutes with DEVICE_BINDING": {"DEVICE_BINDING": True, "SHORT_LIFETIME": 299},
     "API_SECRET is shorter than 32 characters": {"API_SECRET": "x" * 31, "PROJECT_ID": "pro-1"},
 }
 """The settings without their prefix, by what ``check`` says of them."""

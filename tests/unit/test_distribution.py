@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tarfile
 from email.parser import Parser
 from pathlib import Path
@@ -54,10 +56,52 @@ def test_the_wheel_says_what_it_needs(tmp_path: Path) -> None:
 
 def test_the_sdist_holds_what_its_tests_need(tmp_path: Path) -> None:
     files = sdist_files(tmp_path)
-    assert {"README.md", "LICENSE", "Makefile", "constraints.txt", "tests/unit/test_distribution.py"} <= files
+    assert {
+        "README.md",
+        "LICENSE",
+        "SECURITY.md",
+        "Makefile",
+        "constraints.txt",
+        "tests/unit/test_distribution.py",
+    } <= files
     assert {path.split("/")[0] for path in files if "/" in path} >= {"flask_corbado_session", "demo_site", "docs"}
 
 
 def test_the_sdist_holds_nothing_that_was_made_here(tmp_path: Path) -> None:
     made = (".venv", ".git", "instance", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
     assert [path for path in sdist_files(tmp_path) if set(path.split("/")) & set(made)] == []
+
+
+def test_a_build_depends_on_nothing_but_the_files_and_their_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not on the folder, the files' times, or the builder's umask. ``make dist`` shows the same with two clones."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795600000")
+    builds = [_build(tmp_path / "here")]
+    (sdist,) = (tmp_path / "here").glob("*.tar.gz")
+    for name, mode, time in (("one", 0o600, 1_000_000_000), ("another", 0o644, 1_700_000_000)):
+        with tarfile.open(sdist) as archive:
+            archive.extractall(tmp_path / name, filter="data")
+        for path in (tmp_path / name).rglob("*"):
+            if path.is_file() and not path.stat().st_mode & 0o100:
+                path.chmod(mode)
+            os.utime(path, (time, time))
+        monkeypatch.chdir(tmp_path / name / sdist.name.removesuffix(".tar.gz"))
+        builds.append(_build(tmp_path / f"{name} built"))
+    assert len(builds[0]) == 2
+    assert builds == builds[:1] * 3
+
+
+def _build(folder: Path) -> dict[str, bytes]:
+    """The bytes of the wheel and the sdist of the current folder."""
+    folder.mkdir()
+    names = buildapi.build_wheel(str(folder)), buildapi.build_sdist(str(folder))
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def test_the_changelog_says_what_is_in_this_version() -> None:
+    headings = re.findall(r"^## \[(.+?)\](?: - (.+))?$", Path("CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    unreleased, newest = headings[:2]
+    assert unreleased == ("Unreleased", "")
+    assert newest[0] == flask_corbado_session.__version__
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", newest[1])

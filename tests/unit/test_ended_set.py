@@ -84,6 +84,22 @@ def test_what_another_process_ended_is_known_after_an_interval(
     assert len(rows.asked) == 2
 
 
+def test_the_interval_counts_from_the_answer(holds: Holds, rows: EndedRows, clock: MovingClock) -> None:
+    """A query that takes longer than the interval would be asked again by each request otherwise."""
+
+    def slowly() -> None:
+        clock.move(SECOND)
+
+    rows.before = slowly
+    holds("a")
+    clock.move(milliseconds=999)
+    holds("a")
+    assert len(rows.asked) == 1
+    clock.move(milliseconds=1)
+    holds("a")
+    assert len(rows.asked) == 2
+
+
 def test_what_this_process_ended_is_known_at_once(ended: EndedSet, holds: Holds, rows: EndedRows) -> None:
     holds("a")
     ended.add(["a"])

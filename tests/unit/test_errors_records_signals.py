@@ -136,4 +136,5 @@ def test_every_signal_has_a_name_of_its_own() -> None:
         "corbado-session-revoked",
         "corbado-session-reuse-detected",
         "corbado-device-added",
+        "corbado-device-binding-failed",
     }

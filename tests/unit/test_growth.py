@@ -388,7 +388,7 @@ def test_the_api_sorts_in_windows_as_the_database_would_at_once(app: Flask, sort
         user = f"user-{n % 4}"
         seen = now - (n * 37 % 11) * 1000
         ends = {"ended_at": seen + 500, "end_reason": "revoked"} if n % 3 == 0 else {}
-        times = {"created_at": seen - n * 100, "last_seen_at": seen, "expires_at": now + (n * 5 % 7) * 1000 + 1}
+        times = {"created_at": seen - n * 100, "last_seen_at": seen, "expires_at": now + (n * 5 % 7 - 1) * DAY - 1}
         add_sessions(app, 1, add_device(app, user), user, **times, **ends)
     everything = [listed(app, sort=f"{sort}:{direction}", pageSize=5, page=page) for page in (1, 2, 3)]
     sessions = [session for page in everything for session in page["sessions"]]

@@ -22,6 +22,7 @@ from flask_corbado_session.keys.file import read
 from flask_corbado_session.testing import MovingClock, move_clock
 from tests.support.apps import make_app
 from tests.support.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk, file_of, key_file
+from tests.support.systems import OPEN_TO_OTHERS
 
 FIRST = a_jwk("EdDSA", 0)["kid"]
 MINUTE = timedelta(minutes=1)
@@ -203,7 +204,7 @@ def test_no_command_prints_anything_private(sqlite_url: str, path: Path, algorit
 
 
 @pytest.mark.parametrize("command", ["rotate", "show"])
-@pytest.mark.parametrize("how", ["missing", "broken", "open to others"])
+@pytest.mark.parametrize("how", ["missing", "broken", OPEN_TO_OTHERS])
 def test_a_file_that_cannot_be_used_is_reported_in_a_sentence(flask: Any, path: Path, command: str, how: str) -> None:
     if how != "missing":
         file_of(path, "{").chmod(0o600 if how == "broken" else 0o644)
@@ -215,7 +216,7 @@ def test_a_file_that_cannot_be_used_is_reported_in_a_sentence(flask: Any, path: 
 # ---- what starts without the file
 
 
-@pytest.mark.parametrize("how", ["missing", "broken", "open to others"])
+@pytest.mark.parametrize("how", ["missing", "broken", OPEN_TO_OTHERS])
 def test_a_server_does_not_start_on_a_file_that_cannot_be_used(sqlite_url: str, path: Path, how: str) -> None:
     if how != "missing":
         file_of(path, "{").chmod(0o600 if how == "broken" else 0o644)

@@ -16,6 +16,7 @@ import pytest
 from flask_corbado_session.keys.file import KeyFileError, KeyFileExists, parse, read, write
 from flask_corbado_session.keys.jwk import read_jwk
 from tests.support.key_files import PRIVATE_MEMBERS, a_jwk, file_of, key_file
+from tests.support.systems import posix_only, root_only
 
 ONE, TWO = read_jwk(a_jwk("EdDSA", 0)), read_jwk(a_jwk("EdDSA", 1))
 
@@ -45,6 +46,7 @@ def test_a_missing_file_names_the_command_that_makes_one(path: Path) -> None:
     assert "does not exist; `flask corbado-session keys generate` makes one" in refused(path)
 
 
+@posix_only
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o602, 0o601, 0o666])
 def test_a_file_open_to_others_is_refused(path: Path, mode: int) -> None:
     key_file(path, a_jwk()).chmod(mode)
@@ -57,7 +59,7 @@ def test_a_file_of_its_owner_alone_is_read(path: Path, mode: int) -> None:
     assert [each.kid for each in read(path)] == [a_jwk()["kid"]]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@root_only
 @pytest.mark.parametrize(
     ("owner", "group", "mode", "is_read"),
     [
@@ -80,7 +82,7 @@ def test_a_secret_mounted_by_root_for_a_group_of_ours_is_read(
         assert "may be read by others" in refused(path)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@root_only
 def test_the_group_that_may_read_the_file_can_read_the_next_one(path: Path) -> None:
     key_file(path, a_jwk()).chmod(0o440)
     os.chown(path, 0, 65534)
@@ -135,6 +137,7 @@ def test_an_error_tells_nothing_of_a_key(path: Path) -> None:
     assert not [name for name in PRIVATE_MEMBERS if jwk[name] in text]
 
 
+@posix_only
 def test_what_was_opened_is_looked_at(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another file may be put in its place after the first look."""
     key_file(path, a_jwk())
@@ -152,6 +155,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert "is not a file" in refused(tmp_path)
 
 
+@posix_only
 def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
     os.mkfifo(path, 0o600)
     assert "is not a file" in refused(path)
@@ -162,9 +166,8 @@ def test_a_path_through_a_file_is_refused(path: Path) -> None:
     assert "can't be looked at (Not a directory)" in refused(path / "keys.json")
 
 
+@root_only
 def test_a_file_of_somebody_else_is_refused(path: Path) -> None:
-    if os.getuid() != 0:
-        pytest.skip("only root can run as somebody else")
     key_file(path, a_jwk())
     for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
         folder.chmod(0o755)
@@ -189,6 +192,7 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+@posix_only
 def test_a_new_file_is_its_owners_alone_whatever_the_umask(path: Path) -> None:
     before = os.umask(0)
     try:
@@ -250,6 +254,7 @@ def test_of_many_who_make_the_file_at_once_one_does(path: Path) -> None:
     assert sorted(outcomes) == [False] * 7 + [True]
 
 
+@posix_only
 def test_the_instance_folder_is_made_closed_to_others(tmp_path: Path) -> None:
     write(tmp_path / "instance" / "keys.json", [ONE], new=True)
     assert mode_of(tmp_path / "instance") == 0o700
@@ -273,6 +278,7 @@ def test_a_write_that_fails_leaves_the_old_file(path: Path, monkeypatch: pytest.
     assert [each.name for each in path.parent.iterdir()] == ["keys.json"]
 
 
+@posix_only
 def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     link = tmp_path / "keys.json"
@@ -283,9 +289,8 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     assert [each.kid for each in read(tmp_path / "real" / "keys.json")] == [TWO.kid]
 
 
+@root_only
 def test_root_keeps_the_owner_of_the_file(path: Path) -> None:
-    if os.getuid() != 0:
-        pytest.skip("only root can write for somebody else")
     write(path, [ONE], new=True)
     os.chown(path, 65534, -1)
     write(path, [ONE, TWO])

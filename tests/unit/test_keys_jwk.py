@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from base64 import urlsafe_b64encode
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -20,6 +17,7 @@ from jwt.algorithms import get_default_algorithms
 from flask_corbado_session.keys.jwk import SigningKey, newest_active, read_jwk, state_of, to_jwk
 from flask_corbado_session.keys.key import SigningAlgorithm, thumbprint
 from tests.support.key_files import ALGORITHMS, NOON, PRIVATE_MEMBERS, a_jwk
+from tests.support.rfc_keys import KEYS_OF_RFCS
 
 HOUR = timedelta(hours=1)
 _IMPLEMENTATIONS = get_default_algorithms()
@@ -55,11 +53,12 @@ def test_what_a_key_signs_its_public_members_verify(algorithm: SigningAlgorithm)
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_kid_is_the_thumbprint(algorithm: SigningAlgorithm) -> None:
-    made = read_jwk(a_jwk(algorithm))
-    required = {"RS256": ("e", "kty", "n"), "ES256": ("crv", "kty", "x", "y"), "EdDSA": ("crv", "kty", "x")}[algorithm]
-    text = json.dumps({name: made.public_jwk[name] for name in required}, separators=(",", ":"))
-    kid = urlsafe_b64encode(sha256(text.encode()).digest()).rstrip(b"=").decode()
-    assert made.kid == made.key.kid == made.public_jwk["kid"] == thumbprint(made.public_jwk) == kid
+    """Of keys that stand in RFCs, with the number written out."""
+    jwk, kid = KEYS_OF_RFCS[algorithm]
+    read = read_jwk({**jwk, "alg": algorithm, "kid": kid})
+    assert (read.kid, read.key.kid, read.public_jwk["kid"]) == (kid, kid, kid)
+    with pytest.raises(ValueError, match=f"kid, which is {kid}"):
+        read_jwk({**jwk, "alg": algorithm, "kid": kid[::-1]})
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -16,6 +16,7 @@ from flask_corbado_session.model.errors import InvalidShortSession, SettingsErro
 from flask_corbado_session.tokens.short import ShortTokenVerifier, mint
 from tests.support.key_files import NOON, Ring, a_jwk, file_of, key_file
 from tests.support.short_tokens import a_short_session
+from tests.support.systems import OPEN_TO_OTHERS, posix_only
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 FIRST, SECOND_KEY = a_jwk("EdDSA", 0)["kid"], a_jwk("EdDSA", 1)["kid"]
@@ -229,7 +230,7 @@ def spoil(path: Path, how: str) -> None:
             key_file(path, a_jwk("EdDSA", 1, signs_from=NOON + MINUTE))
 
 
-@pytest.mark.parametrize("how", ["broken", "gone", "open to others", "a wrong key", "nobody signs"])
+@pytest.mark.parametrize("how", ["broken", "gone", OPEN_TO_OTHERS, "a wrong key", "nobody signs"])
 def test_the_old_keys_serve_on_a_broken_file_and_one_error_says_so(
     path: Path, ring: Ring, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_file_that_is_whole_again_is_taken_up(path: Path, ring: Ring, caplog: 
     assert ring.signing() == SECOND_KEY
 
 
+@posix_only
 def test_a_file_that_is_closed_to_others_again_is_taken_up(path: Path, ring: Ring) -> None:
     """chmod changes neither the time of modification, nor the size, nor the inode."""
     key_file(path, a_jwk("EdDSA", 1)).chmod(0o644)

@@ -308,6 +308,11 @@ def test_a_refresh_puts_idleness_off_but_never_beyond_the_end(rules: Rules) -> N
         assert (session.expires_at, session.last_seen_at) == (ends, rules.clock.at)
 
 
+def test_the_idle_end_of_a_new_session_is_never_beyond_its_end(on_sqlite: Rules) -> None:
+    session = session_of(on_sqlite, on_sqlite.start(lifetime=timedelta(hours=2)))
+    assert session.idle_expires_at == session.expires_at == NOON + timedelta(hours=2)
+
+
 def test_a_token_kept_for_days_is_good_until_the_session_is_idle(on_sqlite: Rules) -> None:
     parent, lost = promoted(on_sqlite)
     on_sqlite.clock.move(days=6)
@@ -448,6 +453,23 @@ def test_the_time_of_signing_in_does_not_move(on_sqlite: Rules) -> None:
 
 
 # ---- end
+
+
+def test_who_signed_out_is_out_before_the_next_look_at_the_database(on_sqlite: Rules) -> None:
+    """A copy of the short cookie would serve for a second more otherwise."""
+    started = on_sqlite.start()
+    on_sqlite.warm()
+    on_sqlite.ending.sign_out(presented(started))
+    assert on_sqlite.short_sessions.first_valid([started.short_token]) is None
+
+
+def test_who_was_found_out_is_out_before_the_next_look_at_the_database(on_sqlite: Rules) -> None:
+    spent, child = promoted(on_sqlite)
+    on_sqlite.clock.move(MINUTE)
+    short = on_sqlite.refresh(child).short_token
+    on_sqlite.warm()
+    assert on_sqlite.refresh(spent).reason == "reuse"
+    assert on_sqlite.short_sessions.first_valid([short]) is None
 
 
 def test_an_end_is_one_update(rules: Rules) -> None:

@@ -52,6 +52,12 @@ def test_the_token_is_laid_out_as_the_protocol_says() -> None:
     assert TOKEN.secret_hash == hashlib.sha256(TOKEN.secret).digest()
 
 
+def test_the_row_holds_the_hash_of_the_secret() -> None:
+    """Of sixteen zeros, whose SHA-256 is written out."""
+    of_zeros = "374708fff7719dd5979ec875d56cd2286f6d3cf7ec317a3b25632aab28ec37bb"
+    assert replace(TOKEN, secret=bytes(16)).secret_hash.hex() == of_zeros
+
+
 def test_the_first_token_is_a_child_of_the_root() -> None:
     assert (TOKEN.generation, TOKEN.parent_hash, len(ROOT)) == (1, ROOT, 32)
 
@@ -179,6 +185,12 @@ def test_the_salt_keeps_the_kinds_of_tokens_apart() -> None:
     assert SIGNER.load(signed(BODY)) == TOKEN
     assert SIGNER.load(signed(BODY, salt="flask-corbado-session.device")) is None
     assert SIGNER.load(signed(BODY, salt="itsdangerous.Signer")) is None
+
+
+def test_a_device_cookie_is_signed_with_a_salt_of_its_own() -> None:
+    devices = DeviceTokenSigner([SECRET])
+    assert devices.load(signed(bytes(16), salt="flask-corbado-session.device")) is not None
+    assert devices.load(signed(bytes(16), salt="flask-corbado-session.long")) is None
 
 
 # ---- ids

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from threading import Barrier
 from urllib.parse import unquote
 
@@ -13,8 +12,7 @@ from flask import Flask
 from itsdangerous import URLSafeSerializer
 
 from flask_corbado_session import CorbadoSession, Notice, session_revoked
-from flask_corbado_session.sessions.new_device import LINK_LIFETIME
-from flask_corbado_session.testing import move_clock, signed_in
+from flask_corbado_session.testing import copy_jar, expire_short, move_clock, signed_in
 from tests.support.apps import SECRET_KEY, make_app, rows_of, statements, unprepared_app
 from tests.support.site import Site
 
@@ -97,7 +95,7 @@ def test_of_twenty_uses_at_once_one_works(site: SiteWithNotices, database_url: s
 
 def test_a_link_lasts_seven_days(site: SiteWithNotices) -> None:
     signed_in(site.app, "alice")
-    site.clock.move(LINK_LIFETIME - timedelta(seconds=1))
+    site.clock.move(days=7, seconds=-1)
     with site.app.app_context():
         found = rows_of(site.app).disown_links.find(site.link())
     assert found is not None
@@ -168,6 +166,23 @@ def test_what_a_link_ended_is_signalled(site: SiteWithNotices) -> None:
     with session_revoked.connected_to(hear, sender=site.app):
         site.use()
     assert [(each["user_id"], each["reason"]) for each in heard] == [("alice", "revoked")]
+
+
+def test_a_copied_session_is_told_once_with_both_contexts(site: SiteWithNotices) -> None:
+    owner = signed_in(site.app, "alice")
+    thief = copy_jar(owner)
+    statuses: list[int] = []
+    for client, agent in ((owner, "Owner/1.0"), (thief, "Thief/6.6"), (thief, "Thief/6.6"), (owner, "Owner/1.0")):
+        site.clock.move(seconds=61)
+        expire_short(client)
+        statuses.append(client.get("/protected", headers={"User-Agent": agent}).status_code)
+    assert statuses == [200, 200, 200, 401]
+    assert [notice.kind for notice in site.notices] == ["new_device", "reuse"]
+    told = site.notices[-1]
+    assert told.previous is not None
+    assert (told.context.user_agent, told.previous.user_agent) == ("Owner/1.0", "Thief/6.6")
+    assert owner.get("/protected").status_code == 401
+    assert len(site.notices) == 2
 
 
 def test_a_notifier_that_fails_undoes_no_sign_in(site: SiteWithNotices, caplog: pytest.LogCaptureFixture) -> None:

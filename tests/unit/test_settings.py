@@ -40,6 +40,7 @@ DEFAULTS = {
     "STORE_IP": True,
     "STORE_USER_AGENT": True,
     "REFRESH_AHEAD": 0.6,
+    "DEVICE_BINDING": False,
     "RETENTION": 90 * DAY,
     "API_SECRET": None,
     "PROJECT_ID": None,
@@ -275,6 +276,7 @@ def test_settings_that_contradict_each_other_are_named_both(subtests: pytest.Sub
         ({"COOKIE_SECURE": False, "LONG_COOKIE": "__Host-long"}, ["LONG_COOKIE", "COOKIE_SECURE"]),
         ({"COOKIE_SECURE": False, "DEVICE_COOKIE": "__Secure-d"}, ["DEVICE_COOKIE", "COOKIE_SECURE"]),
         ({"COOKIE_DOMAIN": "example.com", "SHORT_COOKIE": "__Host-s"}, ["SHORT_COOKIE", "COOKIE_DOMAIN"]),
+        ({"COOKIE_DOMAIN": "example.com", "DEVICE_BINDING": True}, ["COOKIE_DOMAIN", "DEVICE_BINDING"]),
         ({"API_SECRET": "something secret"}, ["PROJECT_ID", "API_SECRET"]),
     ]
     for values, names in rows:

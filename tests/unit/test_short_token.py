@@ -26,6 +26,7 @@ from tests.support.short_tokens import (
     Ring,
     encode,
     refused,
+    sign,
     token,
     verifier,
 )
@@ -179,6 +180,11 @@ def test_clocks_may_differ_by_thirty_seconds(ahead: int) -> None:
     assert verifier().verify(value, NOON).user_id == "alice"
 
 
+@pytest.mark.parametrize("name", ["iat", "nbf"])
+def test_clocks_may_differ_by_no_more_than_that(name: str) -> None:
+    assert refused(token(claims={name: SECONDS + 31})).code == "not_yet_valid"
+
+
 # ---- the cache of verified tokens
 
 
@@ -242,6 +248,15 @@ def test_the_cache_is_bounded() -> None:
     assert ring.asked == 4097
     known.verify(many[0], NOON)
     assert ring.asked == 4098
+
+
+def test_a_token_seen_before_is_not_accepted_with_another_signature() -> None:
+    known, good = verifier(), token()
+    known.verify(good, NOON)
+    signed, _, _ = good.rpartition(".")
+    with pytest.raises(InvalidShortSession) as caught:
+        known.verify(sign(signed, b"another key"), NOON)
+    assert caught.value.code == "signature"
 
 
 def test_one_tokens_claims_never_serve_for_another() -> None:

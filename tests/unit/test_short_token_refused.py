@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_corbado_session.model.errors import InvalidShortSession
 from tests.support.rules import NOON, SECRET
 from tests.support.short_tokens import (
     CLAIMS,
@@ -216,6 +217,38 @@ def test_no_other_character_at_any_place_is_accepted(place: int, other: str) -> 
     assert changed == GOOD or refused(changed).code in ("malformed", "signature", "unknown_key", "algorithm")
 
 
+def test_a_signature_has_one_spelling() -> None:
+    """Its last character holds two bits that no byte of it is made of."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    accepted = [last for last in alphabet if last != GOOD[-1] and not _is_refused(GOOD[:-1] + last)]
+    assert accepted == []
+
+
+def _is_refused(value: str) -> bool:
+    try:
+        verifier().verify(value, NOON)
+    except InvalidShortSession:
+        return True
+    return False
+
+
 @given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
 def test_no_other_text_is_accepted(text: str) -> None:
     assert refused(text).code in ("empty", "malformed")
+
+
+def padded(length: int) -> str:
+    """A well signed token of at least so many bytes, and hardly more."""
+    tokens = (token({"x": "a"}, {"pad": "x" * pad}) for pad in range(2500, 4000))
+    return next(each for each in tokens if len(each) >= length)
+
+
+def test_4096_bytes_are_parsed_and_not_one_more() -> None:
+    assert len(padded(4096)) == 4096
+    assert verifier().verify(padded(4096), NOON).user_id == "alice"
+    assert refused(padded(4097)).code == "malformed"
+
+
+def test_a_token_ends_in_the_very_second_of_its_exp() -> None:
+    assert verifier().verify(token(claims={"exp": SECONDS + 1}), NOON).user_id == "alice"
+    assert refused(token(claims={"exp": SECONDS})).code == "expired"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
-from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from blinker import NamedSignal
 from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_corbado_session import Context, session_started
 from flask_corbado_session.model import signals
 from flask_corbado_session.testing import MovingClock, copy_jar, expire_short, signed_in
+from tests.support.bound_site import BoundSite
 from tests.support.rules import heard
 
 EXTRA = {"REMOTE_ADDR": "192.0.2.7", "HTTP_USER_AGENT": "Tests/1.0"}
@@ -22,14 +22,10 @@ HERE = Context("192.0.2.7", "Tests/1.0")
 
 
 def documented() -> dict[str, set[str]]:
-    """Name of the signal without its prefix: the keywords that the text below it names in backquotes."""
-    body = ast.parse(inspect.getsource(signals)).body
-    texts = {}
-    for assignment, text in pairwise(body):
-        made = re.search(r"_signals\.signal\('corbado-(.*)'\)", ast.unparse(assignment))
-        if made and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            texts[made[1]] = set(re.findall(r"``(\w+)``", str(text.value.value)))
-    return texts
+    """Name of the signal without its prefix: the keywords that its docstring names in backquotes."""
+    made = [value for value in vars(signals).values() if isinstance(value, NamedSignal)]
+    keywords = {signal.name: set(re.findall(r"``(\w+)``", signal.__doc__ or "")) for signal in made}
+    return {name.removeprefix("corbado-"): words for name, words in keywords.items()}
 
 
 def ask(client: FlaskClient) -> Any:
@@ -55,9 +51,18 @@ def everything(app: Flask, clock: MovingClock) -> list[tuple[str, dict[str, Any]
     return said
 
 
-def test_every_signal_gives_the_keywords_it_promises(app: Flask, clock: MovingClock) -> None:
+def of_a_bound_session(sqlite_url: str) -> list[tuple[str, dict[str, Any]]]:
+    """Somebody comes with a copy of its cookies, and without its key."""
+    site = BoundSite(sqlite_url)
+    browser = site.expired()
+    with heard(site.app) as said:
+        site.thief_of(browser).request("/protected")
+    return said
+
+
+def test_every_signal_gives_the_keywords_it_promises(app: Flask, clock: MovingClock, tmp_path: Path) -> None:
     given: dict[str, set[str]] = {}
-    for name, facts in everything(app, clock):
+    for name, facts in [*everything(app, clock), *of_a_bound_session(f"sqlite:///{tmp_path}/bound.sqlite")]:
         assert given.setdefault(name, set(facts)) == set(facts)
     assert given == documented()
 

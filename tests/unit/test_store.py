@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import func, insert, select
@@ -16,12 +18,12 @@ from flask_corbado_session.database.devices import DeviceStore
 from flask_corbado_session.database.rows import NewSession
 from flask_corbado_session.database.sessions import SessionStore
 from flask_corbado_session.model.clock import to_ms
-from flask_corbado_session.model.errors import StoreUnavailable
-from flask_corbado_session.model.records import Context
+from flask_corbado_session.model.errors import ConstraintViolated, StoreUnavailable
+from flask_corbado_session.model.records import Context, EndReason
 from flask_corbado_session.sessions.user_agent import describe
 from flask_corbado_session.tokens.ids import new_id
 from tests.support.apps import statements_of
-from tests.support.rules import NOON, Rules, database_at
+from tests.support.rules import NOON, Rules, database_at, rules_on
 
 NOW = NOON
 NOW_MS = to_ms(NOON)
@@ -160,6 +162,49 @@ def test_ended_ids_are_given_from_a_time_on(rules: Rules) -> None:
     for number, session_id in enumerate(ids):
         rules.sessions.end_session(session_id, "revoked", NOW + number * MS)
     assert sorted(rules.sessions.changes_since(NOW_MS).ended) == sorted([(ids[1], NOW_MS + 1), (ids[2], NOW_MS + 2)])
+
+
+def test_every_end_is_known_to_another_process_whatever_its_reason(rules: Rules) -> None:
+    ends = {add_session(rules): reason for reason in get_args(EndReason)}
+    for session_id, reason in ends.items():
+        rules.sessions.end_session(session_id, reason, NOW + MS)
+    assert {session_id for session_id, _ in rules.sessions.changes_since(NOW_MS).ended} == set(ends)
+
+
+@contextmanager
+def no_session_can_be_ended(sqlite_url: str) -> Iterator[None]:
+    """Any UPDATE of a session fails meanwhile, by a trigger."""
+    refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON corbado_session BEGIN SELECT RAISE(ABORT, 'not now'); END"
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as database:
+        database.execute(refuse)
+        yield
+        database.execute("DROP TRIGGER refuse")
+
+
+def test_a_sign_in_that_can_not_end_what_it_replaces_is_none(sqlite_url: str) -> None:
+    rules = rules_on(sqlite_url)
+    old, new = add_session(rules), new_session(rules)
+    with no_session_can_be_ended(sqlite_url), pytest.raises(StoreUnavailable):
+        rules.sessions.add(new, [old])
+    assert (rules.sessions.exists(new.session_id), rules.sessions.is_live(old, NOW)) == (False, True)
+
+
+def test_a_device_is_disowned_once_by_the_cookie_it_had(rules: Rules) -> None:
+    """Two who use a link at the same moment have both seen the cookie's hash by then."""
+    session_id, device_id = add_session(rules), add_device(rules)
+    assert rules.devices.disown(device_id, HASH, NOW) == [session_id]
+    assert rules.devices.disown(device_id, HASH, NOW) is None
+
+
+def test_a_device_is_forgotten_and_its_sessions_end_together_or_not_at_all(sqlite_url: str) -> None:
+    """The link of a mail would be spent otherwise, and the intruder still be there."""
+    rules = rules_on(sqlite_url)
+    session_id, device_id = add_session(rules), add_device(rules)
+    with no_session_can_be_ended(sqlite_url), pytest.raises(ConstraintViolated):
+        rules.devices.disown(device_id, HASH, NOW)
+    assert rules.sessions.is_live(session_id, NOW)
+    assert rules.devices.disown(device_id, HASH, NOW) == [session_id]
+    assert not rules.sessions.is_live(session_id, NOW)
 
 
 # ---- listing

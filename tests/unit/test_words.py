@@ -92,6 +92,8 @@ def test_methods_are_said_in_words_and_once(subtests: pytest.Subtests, app: Flas
         (["pwd", "otp"], "password and one-time code"),
         (["pwd", "otp", "own-method"], "password, one-time code and own-method"),
         (["hwk", "pop"], "passkey"),
+        (["swk", "user"], "passkey"),
+        (["user"], "a person's presence"),
     ]
     for amr, said in rows:
         with subtests.test(amr=amr, said=said), app.app_context():

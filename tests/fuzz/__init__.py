@@ -1,0 +1,1 @@
+"""Everything that parses what strangers send, fed with whatever. Nothing is imported here: atheris comes first."""
