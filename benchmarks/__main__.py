@@ -10,17 +10,18 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from . import measure
 from .draw import DARK, LIGHT, draw
 from .environment import Environment, figures, start_redis, versions
-from .table import ROWS, Report, Result, Row, markdown, read_report, terminal_lines
+from .table import ROWS, Report, Result, Row, markdown, merged, read_report, terminal_lines
 
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
@@ -33,7 +34,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", default="", help="measure the rows whose title contains this")
     parser.add_argument("--no-time", action="store_true", help="count instructions only")
-    parser.add_argument("--write", action="store_true", help="write the results, the page and the chart")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write the results, the page and the chart; with --only, the rows of the last run that were measured anew",
+    )
     parser.add_argument("--draw", action="store_true", help="make page and chart from the results of the last run")
     for name in ("--case", "--database-url", "--redis-url"):
         parser.add_argument(name, help=argparse.SUPPRESS)
@@ -53,6 +58,8 @@ def main() -> None:
     else:
         report = run(options.only, with_time=not options.no_time)
         if options.write:
+            if options.only:
+                report = merged(read_report(RESULTS.read_text()), report)
             RESULTS.write_text(report.as_json())
             write(report)
 
@@ -95,26 +102,33 @@ def _databases(stack: ExitStack, folder: Path) -> dict[str, str]:
 
 
 def _count(environment: Environment, rows: list[Row]) -> dict[Row, float | str]:
-    """Each row's instructions per request, against the bare one's; or why there are none."""
-    empty = _tried(lambda: measure.instructions(environment.command("nothing", "sqlite"), 1))
-    bases: dict[str, float | str] = {}
+    """Each row's instructions per request, against the bare one's; or why there are none.
 
-    def per_request(case: str, row: Row) -> float | str:
+    Processes run side by side, since their load changes no count; those on PostgreSQL, which share tables, do not.
+    """
+    empty = _tried(lambda: measure.instructions(environment.command("nothing", "sqlite"), 1))
+
+    def per_request(row: Row) -> float | str:
         return _tried(
             lambda: (
-                (measure.instructions(environment.command(case, row.database), row.requests) - float(empty))
+                (measure.instructions(environment.command(row.case, row.database), row.requests) - float(empty))
                 / row.requests
             )
         )
 
-    counted: dict[Row, float | str] = {}
-    for row in rows:
-        if row.against not in bases:
-            bases[row.against] = per_request(row.against, row)
-        own, base = per_request(row.case, row), bases[row.against]
-        counted[row] = own if isinstance(own, str) else base if isinstance(base, str) else own / base
-        print(f"{row.title}: {counted[row]}", file=sys.stderr, flush=True)
-    return counted
+    def each(group: list[Row]) -> dict[Row, float | str]:
+        return {row: per_request(row) for row in group}
+
+    bases = {row.against: replace(row, case=row.against, database="sqlite") for row in rows}
+    groups = [[row] for row in (*bases.values(), *rows) if row.database == "sqlite"]
+    groups.insert(0, [row for row in rows if row.database != "sqlite"])
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        counted = {row: count for found in pool.map(each, groups) for row, count in found.items()}
+    return {row: _over(counted[row], counted[bases[row.against]]) for row in rows}
+
+
+def _over(own: float | str, base: float | str) -> float | str:
+    return own if isinstance(own, str) else base if isinstance(base, str) else own / base
 
 
 def _time(stack: ExitStack, environment: Environment, rows: list[Row]) -> dict[Row, float]:

@@ -202,10 +202,10 @@ def first_sight(database_url: str, algorithm: str) -> Requests:
         generate_keys(Path(folder) / "keys.json", cast(Any, algorithm))
         config = {"CORBADO_SESSION_KEYS_FILE": f"{folder}/keys.json"}
     app, cookies, _ = _signed_in(database_url, **config)
-    seen = app.extensions["corbado_session"].short_sessions._verifier._seen
+    verifier = app.extensions["corbado_session"].short_sessions._verifier
 
     def forget() -> str:
-        seen.clear()
+        verifier._seen.clear()
         return cookies
 
     return Requests(app, forget, "/protected")

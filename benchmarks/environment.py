@@ -11,6 +11,7 @@ import sys
 import venv
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from time import sleep
 
@@ -30,6 +31,7 @@ class Environment:
 
     def __init__(self, root: Path, databases: dict[str, str], redis_url: str | None) -> None:
         self.root, self._databases, self._redis_url = root, databases, redis_url
+        self._numbers = count()
         self.today = datetime.now(UTC).strftime("%Y-%m-%d")
         self.python = root / ".bench/bin/python"
         wanted = [root / "benchmarks/peers.txt", root / "constraints.txt", root / "pyproject.toml"]
@@ -50,7 +52,10 @@ class Environment:
         """What runs a case. A database or server that this machine has not is a RuntimeError."""
         if database not in self._databases:
             raise RuntimeError(f"no {database} here")
-        command = [str(self.python), "-m", "benchmarks", "--case", case, "--database-url", self._databases[database]]
+        url = self._databases[database]
+        if database == "sqlite":  # a file for each, since some run side by side
+            url = url.replace(".sqlite", f"-{next(self._numbers)}.sqlite")
+        command = [str(self.python), "-m", "benchmarks", "--case", case, "--database-url", url]
         if not case.endswith("Redis"):
             return command
         if self._redis_url is None:

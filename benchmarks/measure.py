@@ -65,7 +65,9 @@ class Server:
     """A case behind waitress, in a process of its own, and a client that keeps its connection."""
 
     def __init__(self, stack: ExitStack, command: Sequence[str]) -> None:
-        self._process = subprocess.Popen([*command, "--serve"], stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            [*command, "--serve"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         stack.callback(self._stop)
         assert self._process.stdout is not None
         line = self._process.stdout.readline().split("\t")

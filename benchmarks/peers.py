@@ -19,6 +19,8 @@ from flask_sqlalchemy import SQLAlchemy
 from .cases import SECRET, Requests, our_cookies
 
 _BODY = "hello"
+_LONG_SECRET = SECRET.ljust(32, "!")
+"""PyJWT warns of shorter ones at each token, which would be counted."""
 _TOKEN_LIFETIME = timedelta(hours=1)
 
 
@@ -107,7 +109,10 @@ def flask_jwt_extended(database_url: str, blocklist: bool = False) -> Requests:
     from flask_jwt_extended import JWTManager, create_access_token, jwt_required, set_access_cookies
 
     app, db = _app(
-        database_url, JWT_SECRET_KEY=SECRET, JWT_TOKEN_LOCATION=["cookies"], JWT_ACCESS_TOKEN_EXPIRES=_TOKEN_LIFETIME
+        database_url,
+        JWT_SECRET_KEY=_LONG_SECRET,
+        JWT_TOKEN_LOCATION=["cookies"],
+        JWT_ACCESS_TOKEN_EXPIRES=_TOKEN_LIFETIME,
     )
     manager = JWTManager(app)
     if blocklist:
@@ -175,7 +180,7 @@ def pyjwt(database_url: str, cached: bool = False) -> Requests:
     def read(token: str) -> dict[str, Any]:
         claims = known.get(token)
         if claims is None or claims["exp"] <= time():
-            claims = jwt.decode(token, SECRET.ljust(32, "!"), algorithms=["HS256"])
+            claims = jwt.decode(token, _LONG_SECRET, algorithms=["HS256"])
             if cached:
                 known[token] = claims
         return claims
@@ -194,7 +199,7 @@ def pyjwt(database_url: str, cached: bool = False) -> Requests:
     def sign_in() -> Any:
         response = app.make_response("True")
         claims = {"sub": "alice", "exp": datetime.now(UTC) + _TOKEN_LIFETIME}
-        response.set_cookie("token", jwt.encode(claims, SECRET.ljust(32, "!"), algorithm="HS256"), httponly=True)
+        response.set_cookie("token", jwt.encode(claims, _LONG_SECRET, algorithm="HS256"), httponly=True)
         return response
 
     app.add_url_rule("/protected", "protected", required(lambda: _BODY))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 Kind = Literal["sqlite", "postgresql"]
@@ -25,7 +25,7 @@ class Row:
     served: bool = False
     """Whether its time behind a server is measured too."""
     charted: bool = False
-    requests: int = 200
+    requests: int = 100
 
 
 ROWS = (
@@ -88,6 +88,12 @@ def read_report(text: str) -> Report:
     """The report of a JSON text."""
     value: dict[str, Any] = json.loads(text)
     return Report(**{**value, "results": tuple(Result(**each) for each in value["results"])})
+
+
+def merged(old: Report, new: Report) -> Report:
+    """The old report with the rows of the new one in their places."""
+    again = {row.title: row for row in new.results}
+    return replace(new, results=tuple(again.get(row.title, row) for row in old.results), figures=old.figures)
 
 
 def terminal_lines(results: Iterable[Result]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from benchmarks.cases import CASES
 from benchmarks.draw import DARK, LIGHT, OURS, Colours, draw
 from benchmarks.peers import PEERS
-from benchmarks.table import ROWS, Report, Result, markdown, read_report, terminal_lines
+from benchmarks.table import ROWS, Report, Result, markdown, merged, read_report, terminal_lines
 
 RESULTS = (
     Result("protected page, seen before", 1.097, 1.02, goal=1.1, charted=True),
@@ -23,6 +24,12 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def test_a_report_survives_json() -> None:
     assert read_report(REPORT.as_json()) == REPORT
+
+
+def test_rows_measured_anew_take_the_places_of_the_old_ones() -> None:
+    anew = replace(RESULTS[2], instructions=2.9)
+    report = merged(REPORT, replace(REPORT, date="2026-01-03", results=(anew,), figures={}))
+    assert report == replace(REPORT, date="2026-01-03", results=(*RESULTS[:2], anew, RESULTS[3]))
 
 
 def test_the_terminal_shows_every_row_and_why_one_was_not_measured() -> None:
