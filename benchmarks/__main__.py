@@ -32,7 +32,7 @@ _BEGIN, _END = "<!-- results -->\n", "<!-- end of results -->\n"
 def main() -> None:
     """Measure every row; or, in .bench, run or serve a single case."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", default="", help="measure the rows whose title contains this")
+    parser.add_argument("--only", default="", help="measure the rows whose title contains this, or `figures` alone")
     parser.add_argument("--no-time", action="store_true", help="count instructions only")
     parser.add_argument(
         "--write",
@@ -82,7 +82,7 @@ def run(only: str, with_time: bool) -> Report:
             "make bench",
             versions(environment),
             results,
-            figures(environment, folder) if not only else {},
+            figures(environment, folder) if only in ("", "figures") else {},
         )
     print(
         "\n".join(["", *terminal_lines(results), "", *(f"{name}: {value}" for name, value in report.figures.items())])

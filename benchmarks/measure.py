@@ -91,12 +91,6 @@ class Server:
             self.statuses.add(response.status)
         return perf_counter() - started
 
-    @property
-    def memory(self) -> float:
-        """Megabytes that its process holds."""
-        with open(f"/proc/{self._process.pid}/status") as status:
-            return int(re.search(r"VmRSS:\s*(\d+)", status.read())[1]) / 1024  # type: ignore[index]
-
 
 def time_ratios(servers: dict[str, Server], bare: str) -> dict[str, float]:
     """The time of each against the bare one's in the same round; the median of the rounds, which take turns."""

@@ -93,7 +93,9 @@ def read_report(text: str) -> Report:
 def merged(old: Report, new: Report) -> Report:
     """The old report with the rows of the new one in their places."""
     again = {row.title: row for row in new.results}
-    return replace(new, results=tuple(again.get(row.title, row) for row in old.results), figures=old.figures)
+    return replace(
+        new, results=tuple(again.get(row.title, row) for row in old.results), figures=new.figures or old.figures
+    )
 
 
 def terminal_lines(results: Iterable[Result]) -> list[str]:
