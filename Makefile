@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.demo
 DOCS_STAMP := $(VENV)/.docs-installed
+FUZZ_STAMP := $(VENV)/.fuzz-installed
 AUDIT := .audit
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo https test check lint format docs bench soak dist audit clean
+.PHONY: help demo https test check lint format docs bench soak mutants fuzz model dist audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -53,6 +54,16 @@ MINUTES ?= 10
 soak: $(STAMP) ## Break servers and the database under load for MINUTES=10, and count what was lost
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
+ONLY ?=
+mutants: $(STAMP) ## Break one line of the package at a time, and see that a test fails each time
+	@$(BIN)/python -m tests.mutants --only '$(ONLY)'
+
+fuzz: $(FUZZ_STAMP) ## Give every parser of what strangers send whatever comes, for MINUTES=10
+	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
+model: ## Look at every state of the model of the rotation with SPIN
+	@mkdir -p build/model && cd build/model && spin -search -bfs ../../docs/model/rotation.pml
+
 dist: $(AUDIT)/.installed ## Build wheel and sdist into dist/, reproducibly, and try both in an empty environment
 	@$(AUDIT)/bin/python -m tests.release.dist
 
@@ -60,7 +71,7 @@ audit: $(AUDIT)/.installed ## Print what auditors of packages, workflows and cod
 	@$(AUDIT)/bin/python -m tests.release.audit $(if $(STRICT),--strict)
 
 clean: ## Remove the virtual environments, caches and built files
-	rm -rf $(VENV) $(AUDIT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	rm -rf $(VENV) $(AUDIT) .fuzz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # A Python without ensurepip (Debian's, say) makes an environment without pip; its own pip then installs one. pip's
@@ -87,6 +98,10 @@ $(AUDIT)/.installed: tests/release/requirements.txt
 	@echo "Installing into $(AUDIT), once."
 	$(call make_environment,$(AUDIT))
 	@$(AUDIT)/bin/python $(PIP_INSTALL) --requirement tests/release/requirements.txt
+	@touch $@
+
+$(FUZZ_STAMP): $(STAMP)
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[demo,test,fuzz]'
 	@touch $@
 
 $(DOCS_STAMP): pyproject.toml constraints.txt

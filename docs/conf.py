@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +38,8 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
-pygments_style = "friendly"
-pygments_dark_style = "monokai"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 
@@ -65,12 +66,10 @@ def _two_images(inside: str) -> str:
 
 
 def drop_empty_globs(app: Sphinx, _name: str, source: list[str]) -> None:
-    """Leave out the ``name*`` of a toctree that matches no page: a warning that Sphinx has no switch for."""
-    folder = Path(app.srcdir)
+    """Leave out the ``name*`` of a toctree that adds no page to it: a warning that Sphinx has no switch for."""
     lines = source[0].splitlines()
-    source[0] = "\n".join(
-        line for line in lines if not re.fullmatch(r"[\w-]+\*", line) or any(folder.glob(f"{line}.md"))
-    )
+    pages = {page.stem for page in Path(app.srcdir).glob("*.md")} - set(lines)
+    source[0] = "\n".join(line for line in lines if not re.fullmatch(r"[\w-]+\*", line) or fnmatch.filter(pages, line))
 
 
 def setup(app: Sphinx) -> None:

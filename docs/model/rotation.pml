@@ -6,7 +6,7 @@
  * happens, the browser never presents a token that is taken for a stolen one. An assertion in "process" says so.
  *
  *     spin -search -bfs rotation.pml                      the constants as they are: no errors
- *     spin -search -bfs -DW=1 -DP=1 rotation.pml          P = W: an error, with the shortest way to it
+ *     spin -DW=1 -DP=1 -search -bfs rotation.pml          P = W: an error, with the shortest way to it
  *
  * Time goes in ticks of ten seconds or so. All delays are bounded, and within a tick events happen in any order.
  * A token is told from another by its relations alone, so identities that nobody holds any more are given again.
@@ -288,6 +288,34 @@ active proctype world() {
         rename() }
     :: d_step { all_may_wait -> tick(); rename() }
     od
+}
+
+#else
+
+/* ---- a trace that was recorded from the code: W, P and times in milliseconds, tokens numbered as they were met */
+
+Token token[TOKENS];
+byte last;
+
+inline waited(ms) { row.age = row.age + ms }
+
+inline presented(number, what) {
+    last = number;
+    present(token[number]);
+    assert(found == what)
+}
+
+inline was_given(number, generation, its_parent) {
+    assert(gets_child && generation == token[last].gen + 1 && its_parent == token[last].id);
+    token[number].gen = generation; token[number].id = number; token[number].parent = its_parent
+}
+
+inline row_is(generation, number, times) {
+    assert(row.gen == generation && row.id == number && row.reopened == times)
+}
+
+inline failed_over(generation, number, ms, times) {
+    row.gen = generation; row.id = number; row.age = ms; row.reopened = times
 }
 
 #endif

@@ -38,6 +38,9 @@ class _SetupState(BlueprintSetupState):
 class AnyHostBlueprint(Blueprint):
     """A blueprint whose routes are on every host that the app serves, unless it is registered for a subdomain."""
 
+    enable_openapi = False
+    """APIFlask asks it of every blueprint that has a ``before_request``; Flask's own have no such attribute."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.url_value_preprocessor(lambda _endpoint, values: values and values.pop(_NAME, None))

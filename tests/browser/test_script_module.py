@@ -239,8 +239,7 @@ def test_signing_out_offline_fails_and_says_so(browser_of_alice: Browser) -> Non
 def test_signing_out_behind_a_captive_portal_fails_and_says_so(browser_of_alice: Browser) -> None:
     """It answers everything with a redirect to its own page, which says nothing about the session."""
     page = browser_of_alice.begun()
-    portal = {"Location": f"{browser_of_alice.site.origin()}/page"}
-    page.route("**/session/logout", lambda route: route.fulfill(status=302, headers=portal))
+    browser_of_alice.server("/portal", "")
     assert code_of(page, "session.signOut()") == "SessionUnavailable network"
     assert page.evaluate("[session.current.user_id, told]") == ["alice", ["alice"]]
 

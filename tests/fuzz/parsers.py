@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from itsdangerous import Signer
+from jwt.algorithms import ECAlgorithm
 
+from flask_corbado_session.binding.headers import skipped_reason, string
+from flask_corbado_session.binding.proofs import SIZE_LIMIT, InvalidProof, read_refresh, read_registration
 from flask_corbado_session.keys.file import KeyFileError, parse
 from flask_corbado_session.keys.jwk import new_jwk
 from flask_corbado_session.model.clock import Clock
@@ -140,6 +144,42 @@ def feed(data: bytes) -> bool:
     return True
 
 
+def proof(data: bytes) -> bool:
+    """A browser's proof, of a registration and of a refresh."""
+    value = text(data)
+    try:
+        read_refresh(value, _REGISTERED)
+    except InvalidProof as error:
+        _check_message(error, value)
+    return _is_registration(value)
+
+
+def proof_content(data: bytes) -> bool:
+    """A header and a payload, on two lines, signed by the key that stands in a browser's own header."""
+    header, _, payload = data.partition(b"\n")
+    signed = f"{encode(header)}.{encode(payload)}"
+    signature = ECAlgorithm(ECAlgorithm.SHA256).sign(signed.encode(), _BROWSERS_KEY)
+    return _is_registration(f"{signed}.{encode(signature)}")
+
+
+def _is_registration(value: str) -> bool:
+    try:
+        registration = read_registration(value)
+    except InvalidProof as error:
+        _check_message(error, value)
+        return False
+    assert len(registration.jwk) <= SIZE_LIMIT
+    return True
+
+
+def binding_header(data: bytes) -> bool:
+    """The headers of device binding that a browser sends beside a proof."""
+    value = data.decode("latin-1")
+    reason, session_id = skipped_reason(value), string(value)
+    assert reason is None or (0 < len(reason) <= 32 and reason.isascii())
+    return session_id is not None
+
+
 def key_file(data: bytes) -> bool:
     """The key file: no stranger's, but a broken one must be named and not raise anything else."""
     try:
@@ -205,7 +245,22 @@ _VALUE = LONG.dump(_TOKEN).encode()
 _FEED = {"ended": ["a" * 30], "not_before": {"b" * 30: 1}, "until": 2, "more": False}
 _CONTENTS: list[Any] = [CLAIMS, {**CLAIMS, "aud": ["x"], "nbf": 10**12, "amr": "pwd"}, [], 1e400]
 
+_BROWSERS_KEY = ec.generate_private_key(ec.SECP256R1())
+_BROWSERS_JWK: dict[str, Any] = ECAlgorithm.to_jwk(_BROWSERS_KEY.public_key(), as_dict=True)
+_REGISTERED = json.dumps({**_BROWSERS_JWK, "alg": "ES256"})
+_PROOF = json.dumps({"typ": "dbsc+jwt", "alg": "ES256", "jwk": _BROWSERS_JWK}).encode() + b'\n{"jti": "challenge"}'
+
+
+def _signed_proof() -> bytes:
+    header, _, payload = _PROOF.partition(b"\n")
+    signed = f"{encode(header)}.{encode(payload)}"
+    return f"{signed}.{encode(ECAlgorithm(ECAlgorithm.SHA256).sign(signed.encode(), _BROWSERS_KEY))}".encode()
+
+
 TARGETS = [
+    Target("proof", proof, (_signed_proof(), b"a.b.c", b"")),
+    Target("proof_content", proof_content, (_PROOF, b'{"alg": "ES256", "jwk": {}}\n{}', b"{}\n[]", b"[\n1")),
+    Target("binding_header", binding_header, (b'"abc"', b"unreachable;id=x", b'"', b"\xff")),
     Target("long_token", long_token, (_VALUE, _VALUE[:-1] + b"=", b"." * 175, b"")),
     Target("long_token_body", long_token_body, (b"a" * 30 + bytes(16) + b"\0\0\0\1" + bytes(48), b"a" * 98, b"")),
     Target("device_token", device_token, (DEVICE.new()[0].encode(), b".", b"A" * 22 + b"." + b"A" * 43)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import database, keys, operators, sessions, tokens, verification, web
+from . import binding, database, keys, operators, sessions, tokens, verification, web
 from .mutant import Mutant
 
 MUTANTS: list[Mutant] = [
@@ -10,6 +10,7 @@ MUTANTS: list[Mutant] = [
     *tokens.MUTANTS,
     *database.MUTANTS,
     *verification.MUTANTS,
+    *binding.MUTANTS,
     *sessions.MUTANTS,
     *web.MUTANTS,
     *operators.MUTANTS,

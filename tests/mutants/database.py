@@ -5,6 +5,7 @@ from __future__ import annotations
 from .mutant import INTEGRATION, Mutant
 
 ROTATION, SESSIONS, DEVICES = "database/rotation.py", "database/sessions.py", "database/devices.py"
+VERDICTS = "database/verdicts.py"
 CONDITIONS, SETTINGS = "database/conditions.py", "model/settings.py"
 TABLE = INTEGRATION + "test_rotation_table.py::test_the_statement_does_what_the_oracle_says_at_every_threshold"
 SECRET = INTEGRATION + "test_rotation_table.py::test_a_token_with_another_secret_matches_no_row_and_ends_none"
@@ -15,36 +16,36 @@ ONLY_ONES_OWN = "test_ones_own_alone.py::"
 MUTANTS = [
     Mutant(
         ROTATION,
-        "promote = (c.generation == g - 1) & (c.token_hash == parent) & (now",
-        "promote = (c.generation == g - 1) & (now",
+        "promote = (c.generation == g - _ONE) & (c.token_hash == parent) & (now",
+        "promote = (c.generation == g - _ONE) & (now",
         "a sibling that lost its race takes the session over: a copy is not found out",
         TABLE,
     ),
     Mutant(
         ROTATION,
-        "(now - c.rotated_at > MIN_AGE)",
-        "(now - c.rotated_at >= MIN_AGE)",
+        "(now - c.rotated_at > _number(MIN_AGE))",
+        "(now - c.rotated_at >= _number(MIN_AGE))",
         "the bound of the protocol is off by one",
         TABLE,
     ),
     Mutant(
         ROTATION,
-        "(now - c.rotated_at > BURST_WINDOW)",
-        "(now - c.rotated_at >= BURST_WINDOW)",
+        "(now - c.rotated_at > _number(BURST_WINDOW))",
+        "(now - c.rotated_at >= _number(BURST_WINDOW))",
         "the bound of the protocol is off by one",
         TABLE,
     ),
     Mutant(
         ROTATION,
-        "(c.reopened < settings.MAX_REOPENS)",
-        "(c.reopened <= settings.MAX_REOPENS)",
+        "(c.reopened < _number(settings.MAX_REOPENS))",
+        "(c.reopened <= _number(settings.MAX_REOPENS))",
         "the holder of an old token holds its child back once more than the protocol says",
         TABLE,
     ),
     Mutant(
         ROTATION,
-        "rollback = c.generation < g - 1",
-        "rollback = c.generation <= g - 1",
+        "rollback = c.generation < g - _ONE",
+        "rollback = c.generation <= g - _ONE",
         "whatever is of the next generation is taken for a rollback: a copy is not found out",
         TABLE,
     ),
@@ -78,15 +79,15 @@ MUTANTS = [
     ),
     Mutant(
         ROTATION,
-        "case((reopens, c.reopened + 1), else_=0)",
-        "case((reopens, c.reopened + 1), else_=c.reopened)",
+        "case((reopens, c.reopened + _ONE), else_=_number(0))",
+        "case((reopens, c.reopened + _ONE), else_=c.reopened)",
         "after eight lost answers in a session's whole life it is no longer reopened",
         TABLE,
     ),
     Mutant(
         ROTATION,
-        "case((reopens, c.reopened + 1), else_=0)",
-        "case((reopens, c.reopened), else_=0)",
+        "case((reopens, c.reopened + _ONE), else_=_number(0))",
+        "case((reopens, c.reopened), else_=_number(0))",
         "the holder of an old token holds its child back for ever",
         TABLE,
     ),
@@ -99,8 +100,8 @@ MUTANTS = [
     ),
     Mutant(
         ROTATION,
-        "if row.generation == token.generation and row.token_hash == token.hash:",
-        "if row.generation == token.generation:",
+        "is_current = row.generation == token.generation and row.token_hash == token.hash",
+        "is_current = row.generation == token.generation",
         "a sibling that lost gets a new child: a copy is not found out",
         TABLE,
     ),
@@ -112,7 +113,7 @@ MUTANTS = [
         TABLE,
     ),
     Mutant(
-        ROTATION,
+        VERDICTS,
         'return self.kind != "hold"',
         "return True",
         "a child is handed out before its parent is used: bursts of tabs come to a reuse",

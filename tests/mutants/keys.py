@@ -110,8 +110,8 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        "status.st_mode & 0o077 and",
-        "status.st_mode & 0o007 and",
+        "return status.st_mode & 0o077 != 0",
+        "return status.st_mode & 0o007 != 0",
         "a group on the machine reads the signing key",
         OF_FILE + "test_a_file_open_to_others_is_refused",
     ),

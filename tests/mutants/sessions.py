@@ -197,6 +197,6 @@ MUTANTS = [
         "if not self._hooks.user_exists(user_id):",
         "if False:",
         "the socket of a disabled account goes on",
-        INTEGRATION + "test_live_sockets.py::test_an_event_of_a_user_who_is_gone_is_not_served",
+        LIFECYCLE + "test_a_connection_of_a_user_who_is_gone_is_not_renewed",
     ),
 ]

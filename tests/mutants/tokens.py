@@ -25,8 +25,8 @@ MUTANTS = [
     ),
     Mutant(
         LONG,
-        "return hashlib.sha256(self.secret).digest()",
-        "return self.secret.ljust(32)",
+        "hashlib.sha256(self.secret).digest()",
+        "self.secret.ljust(32)",
         "the row holds the secret itself: a copy of the database and the key forge any session",
         OF_LONG + "test_the_row_holds_the_hash_of_the_secret",
     ),
@@ -81,8 +81,8 @@ MUTANTS = [
     ),
     Mutant(
         LONG,
-        '_signer(secret_keys, "flask-corbado-session.device")',
-        '_signer(secret_keys, "flask-corbado-session.long")',
+        'signer(secret_keys, "flask-corbado-session.device")',
+        'signer(secret_keys, "flask-corbado-session.long")',
         "one kind of cookie may be passed off as another",
         OF_LONG + "test_a_device_cookie_is_signed_with_a_salt_of_its_own",
     ),
@@ -123,8 +123,8 @@ MUTANTS = [
     ),
     Mutant(
         SHORT,
-        "digest = hashlib.sha256(token.encode()).digest()",
-        'digest = hashlib.sha256(token.rpartition(".")[0].encode()).digest()',
+        "digest = blake2b(token.encode()).digest()",
+        'digest = blake2b(token.rpartition(".")[0].encode()).digest()',
         "a token seen before is accepted with any signature",
         OF_SHORT + "test_a_token_seen_before_is_not_accepted_with_another_signature",
     ),

@@ -7,7 +7,7 @@ from .mutant import BROWSER, INTEGRATION, Mutant
 ORIGIN, NEXT, REQUEST, GUARDS = "web/origin.py", "web/next_url.py", "web/request.py", "web/guards.py"
 COOKIES, CURRENT, STEP_UP, RESUME = "web/cookies.py", "web/current.py", "web/step_up.py", "web/resume.py"
 VIEWS, ACTIONS, CHALLENGE, STATE = "web/views.py", "web/actions.py", "web/challenge.py", "web/state.py"
-PAGES, SCRIPT = "web/device_views.py", "static/corbado-session.js"
+PAGES, BEARER, SCRIPT = "web/device_views.py", "web/bearer.py", "static/corbado-session.js"
 OF_ORIGIN, OF_COOKIES, OF_GUARDS, OF_CURRENT = (
     "test_origin.py::",
     "test_cookies.py::",
@@ -39,7 +39,7 @@ MUTANTS = [
         'SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})',
         'SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})',
         "any page sends a DELETE with the person's cookies",
-        OF_ORIGIN + "test_a_safe_request_never_is",
+        OF_ORIGIN + "test_whatever_is_not_safe_is_told_by_its_origin",
     ),
     Mutant(
         ORIGIN,
@@ -60,7 +60,7 @@ MUTANTS = [
         "if origin not in allowed_origins:",
         "if False:",
         "an open redirect to any host",
-        OF_ORIGIN + "test_no_other_origin_ever_is",
+        "test_next_after_sign_in.py::test_whoever_signs_in_is_led_to_no_other_host",
     ),
     Mutant(
         NEXT,
@@ -77,7 +77,7 @@ MUTANTS = [
         "test_next_after_sign_in.py::test_whoever_signs_in_is_led_to_no_other_host",
     ),
     Mutant(
-        REQUEST,
+        BEARER,
         "return token is not None and isinstance(state.short_sessions.bearer(token), Active)",
         "return token is not None",
         "behind a proxy that adds a token, any page posts with the person's cookies",
@@ -91,7 +91,7 @@ MUTANTS = [
         CORS + "test_an_allowed_origin_passes_the_origin_check_for_the_three_alone",
     ),
     Mutant(
-        REQUEST,
+        BEARER,
         "isinstance(outcome, Active) or outcome.bearer_code not in _MADE_ELSEWHERE:",
         "isinstance(outcome, Active):",
         "a revoked bearer is served by the cookies beside it, which may be another person's",
@@ -99,14 +99,14 @@ MUTANTS = [
     ),
     Mutant(
         REQUEST,
-        "    check_origin(state)\n    short =",
-        "    short =",
+        "    check_origin(state, current)\n    now =",
+        "    now =",
         "any page posts with the person's cookies",
         APPS + "test_an_unsafe_request_with_a_cookie_is_told_by_its_origin",
     ),
     Mutant(
         REQUEST,
-        'return not is_late and request.method != "OPTIONS" and not _is_static()',
+        'return not is_late and current_request().method != "OPTIONS" and not _is_static()',
         "return not is_late and not _is_static()",
         "a preflight rotates the session, and its answer's cookies are thrown away",
         INTEGRATION + "test_transparent_refresh.py::test_options_refreshes_nothing",
@@ -197,24 +197,31 @@ MUTANTS = [
     ),
     Mutant(
         COOKIES,
-        "httponly=True,",
-        "httponly=False,",
+        '"httponly": True,',
+        '"httponly": False,',
         "a script on the page reads the long token",
         OF_COOKIES + "test_the_cookies_are_host_bound_secure_and_closed_to_scripts",
     ),
     Mutant(
         COOKIES,
-        "secure=settings.cookie_secure,",
-        "secure=False,",
+        '"secure": secure,',
+        '"secure": False,',
         "the cookies go over plain http",
         OF_COOKIES + "test_the_cookies_are_host_bound_secure_and_closed_to_scripts",
     ),
     Mutant(
         COOKIES,
-        'kept.append(("Cache-Control", "no-store"))',
-        'kept.append(("Cache-Control", "public"))',
+        'return [*kept, ("Cache-Control", "no-store"),',
+        'return [*kept, ("Cache-Control", "public"),',
         "a cache gives one person's page and cookies to another (CVE-2023-30861)",
         OF_COOKIES + "test_no_store_wins_over_the_view",
+    ),
+    Mutant(
+        COOKIES,
+        'return [*headers, ("Cache-Control", "no-store"),',
+        'return [*headers, ("Cache-Control", "public"),',
+        "a cache gives one person's page to another (CVE-2023-30861)",
+        TABLE + "test_a_living_long_session_serves_the_same_request",
     ),
     Mutant(
         COOKIES,

@@ -105,6 +105,17 @@ def _add_controls(app: Flask, clock: MovingClock, revoke_user: Callable[[str], N
         app.config["SLOW"] = float(request.get_data())
         return ""
 
+    @app.post("/portal")
+    def portal() -> str:
+        app.config["PORTAL"] = True
+        return ""
+
+    @app.before_request
+    def redirect_to_portal() -> Any:
+        """What a captive portal answers to everything: its own page, by a redirect."""
+        is_cut_off = app.config.get("PORTAL") and request.path.startswith("/session/")
+        return redirect("/page") if is_cut_off else None
+
     @app.after_request
     def take_time(response: Response) -> Response:
         """Answer a refresh late: what it did is done, and the page has yet to hear of it."""

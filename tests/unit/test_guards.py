@@ -148,7 +148,7 @@ def test_a_person_is_sent_to_sign_in_and_a_script_is_told(subtests: pytest.Subte
             else:
                 assert answer.mimetype == "application/problem+json"
                 assert answer.headers["WWW-Authenticate"] == 'Bearer realm="session"'
-                assert set(answer.get_json()) == {"title", "status", "code", "detail"}
+                assert set(answer.get_json()) == {"type", "title", "status", "code", "detail"}
 
 
 def test_without_a_login_view_a_person_gets_a_page(site: Site) -> None:

@@ -455,6 +455,14 @@ def test_the_time_of_signing_in_does_not_move(on_sqlite: Rules) -> None:
 # ---- end
 
 
+def test_a_connection_of_a_user_who_is_gone_is_not_renewed(on_sqlite: Rules) -> None:
+    started = on_sqlite.start()
+    on_sqlite.hooks.user_loader = lambda user_id: None
+    outcome = on_sqlite.state.with_database().connected.renew(started.short)
+    assert outcome == Ended(started.short.session_id or "", "user_disabled")
+    assert session_of(on_sqlite, started).end_reason == "user_disabled"
+
+
 def test_who_signed_out_is_out_before_the_next_look_at_the_database(on_sqlite: Rules) -> None:
     """A copy of the short cookie would serve for a second more otherwise."""
     started = on_sqlite.start()

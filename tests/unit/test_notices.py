@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -136,9 +137,12 @@ def test_what_is_no_link_is_refused(subtests: pytest.Subtests, site: SiteWithNot
 
 def test_a_token_signed_for_something_else_is_no_link(site: SiteWithNotices) -> None:
     signed_in(site.app, "alice")
-    payload = [site.notices[-1].device_id, "0" * 16, 2**53]
+    sha256 = {"digest_method": hashlib.sha256}
+    ours = URLSafeSerializer(SECRET_KEY, salt=b"flask-corbado-session.disown", signer_kwargs=sha256)
+    payload = ours.loads(site.link())
     for salt in (b"itsdangerous", b"flask-corbado-session", b"cookie-session"):
-        assert not site.use(str(URLSafeSerializer(SECRET_KEY, salt=salt).dumps(payload)))
+        assert not site.use(str(URLSafeSerializer(SECRET_KEY, salt=salt, signer_kwargs=sha256).dumps(payload)))
+    assert site.use(str(ours.dumps(payload)))
 
 
 def test_the_link_of_another_app_is_none_here(site: SiteWithNotices, sqlite_url: str) -> None:

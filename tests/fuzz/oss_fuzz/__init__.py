@@ -1,0 +1,1 @@
+"""What OSS-Fuzz needs."""
