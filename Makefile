@@ -47,8 +47,8 @@ docs: $(DOCS_STAMP) ## Build the documentation site: build/docs/index.html
 	@$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
 	@echo "The site is in build/docs; open build/docs/index.html."
 
-bench: $(STAMP) ## Measure the request path
-	@$(BIN)/python -m benchmarks
+bench: $(STAMP) ## Measure the extension beside its peers; writes docs/benchmarks.md and its chart
+	@$(BIN)/python -m benchmarks --write
 
 MINUTES ?= 10
 soak: $(STAMP) ## Break servers and the database under load for MINUTES=10, and count what was lost

@@ -1,116 +1,176 @@
-"""``make bench``: every figure is a ratio to the bare view, measured in the same run.
+"""``make bench``: the extension beside the peers that people would use instead, on the same view, in one run.
 
-Time is the minimum of several rounds; the cases take turns. If ``valgrind --tool=callgrind`` is installed, it counts
-instructions, which do not depend on the machine's load. Each case runs in two processes that differ only in
-the number of requests; the difference, divided by that number, is the cost of one request.
+Every figure is a ratio to the bare view. callgrind counts instructions, which do not depend on the machine's load; the
+time is that of a real server, by rounds that take turns. It writes benchmarks/results.json, docs/benchmarks.md and
+docs/images/bench-light.svg and bench-dark.svg. The peers are installed into .bench, an environment of their own.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import os
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
+from typing import TypeVar
 
-from .cases import CASES, Case
+from . import measure
+from .draw import DARK, LIGHT, draw
+from .environment import Environment, figures, start_redis, versions
+from .table import ROWS, Report, Result, Row, markdown, merged, read_report, terminal_lines
 
-TARGETS = {"public": 1.05, "protected": 1.25, "refreshed": 6.2}
-_WARM_UP = 60
-_FEW, _MANY = 40, 240
+T = TypeVar("T")
+ROOT = Path(__file__).parent.parent
+RESULTS, PAGE, IMAGES = ROOT / "benchmarks/results.json", ROOT / "docs/benchmarks.md", ROOT / "docs/images"
+_BEGIN, _END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
 def main() -> None:
-    """Measure every case, or run a single one under callgrind."""
+    """Measure every row; or, in .bench, run or serve a single case."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", default="", help="measure the rows whose title contains this, or `figures` alone")
+    parser.add_argument("--no-time", action="store_true", help="count instructions only")
     parser.add_argument(
-        "--database-url", help="default: a PostgreSQL server started for this run, or SQLite if there is none"
+        "--write",
+        action="store_true",
+        help="write the results, the page and the chart; with --only, the rows of the last run that were measured anew",
     )
-    parser.add_argument("--time-only", action="store_true", help="do not run callgrind")
-    parser.add_argument("--run", nargs=2, metavar=("CASE", "REQUESTS"), help=argparse.SUPPRESS)
+    parser.add_argument("--draw", action="store_true", help="make page and chart from the results of the last run")
+    for name in ("--case", "--database-url", "--redis-url"):
+        parser.add_argument(name, help=argparse.SUPPRESS)
+    parser.add_argument("--requests", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.run:
-        _run(CASES[options.run[0]](options.database_url), int(options.run[1]))
-        return
+    if options.case:
+        case = (lambda: None) if options.case == "nothing" else None
+        made = case or measure.make(options.case, options.database_url, options.redis_url)
+        if options.serve:
+            measure.serve(made)  # type: ignore[arg-type]
+        else:
+            measure.run(made, options.requests, warm_up=4 if options.requests < 10 else measure.WARM_UP)
+            os._exit(0)
+    elif options.draw:
+        write(read_report(RESULTS.read_text()))
+    else:
+        report = run(options.only, with_time=not options.no_time)
+        if options.write:
+            if options.only:
+                report = merged(read_report(RESULTS.read_text()), report)
+            RESULTS.write_text(report.as_json())
+            write(report)
+
+
+def run(only: str, with_time: bool) -> Report:
+    """Measure the rows whose title contains ``only``, and print the table."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = options.database_url or _database(stack, folder)
-        print(f"database: {url.partition(':')[0]}; each figure is a ratio to the bare view\n")
-        _print("time (minimum of 7 rounds)", measure_time(url))
-        if options.time_only:
-            return
-        if shutil.which("valgrind") is None:
+        environment = Environment(ROOT, _databases(stack, folder), start_redis(stack, folder))
+        rows = [row for row in ROWS if only in row.title]
+        counted: dict[Row, float | str] = {}
+        if shutil.which("vgdb") is None:
             print("valgrind is not installed, so instructions were not counted")
-            return
-        _print("instructions (callgrind)", count_instructions(url, folder))
+        else:
+            counted = _count(environment, rows)
+        timed = _time(stack, environment, rows) if with_time else {}
+        results = tuple(_result(row, counted.get(row), timed.get(row)) for row in rows)
+        report = Report(
+            environment.today,
+            "make bench",
+            versions(environment),
+            results,
+            figures(environment, folder) if only in ("", "figures") else {},
+        )
+    print(
+        "\n".join(["", *terminal_lines(results), "", *(f"{name}: {value}" for name, value in report.figures.items())])
+    )
+    return report
 
 
-def _database(stack: ExitStack, folder: Path) -> str:
+def _databases(stack: ExitStack, folder: Path) -> dict[str, str]:
+    urls = {"sqlite": f"sqlite:///{folder / 'bench.sqlite'}"}
     try:
         from tests.support.databases import start_private_postgres
 
-        return stack.enter_context(start_private_postgres(folder)).url
+        urls["postgresql"] = stack.enter_context(start_private_postgres(folder)).url
     except (ImportError, OSError, RuntimeError) as error:
-        print(f"no PostgreSQL ({error}), so SQLite is used")
-        return f"sqlite:///{folder / 'bench.sqlite'}"
+        print(f"no PostgreSQL: {error}")
+    return urls
 
 
-def measure_time(url: str, rounds: int = 7, requests: int = 300) -> dict[str, float]:
-    """Seconds per request: the minimum of the rounds."""
-    cases = {name: make(url) for name, make in CASES.items()}
-    minimum = dict.fromkeys(cases, float("inf"))
-    for _ in range(rounds):
-        for name, case in cases.items():
-            started = perf_counter()
-            _run(case, requests, warm_up=0)
-            minimum[name] = min(minimum[name], (perf_counter() - started) / requests)
-    return minimum
+def _count(environment: Environment, rows: list[Row]) -> dict[Row, float | str]:
+    """Each row's instructions per request, against the bare one's; or why there are none.
+
+    Processes run side by side, since their load changes no count; those on PostgreSQL, which share tables, do not.
+    """
+    empty = _tried(lambda: measure.instructions(environment.command("nothing", "sqlite"), 1))
+
+    def per_request(row: Row) -> float | str:
+        return _tried(
+            lambda: (
+                (measure.instructions(environment.command(row.case, row.database), row.requests) - float(empty))
+                / row.requests
+            )
+        )
+
+    def each(group: list[Row]) -> dict[Row, float | str]:
+        return {row: per_request(row) for row in group}
+
+    bases = {row.against: replace(row, case=row.against, database="sqlite") for row in rows}
+    groups = [[row] for row in (*bases.values(), *rows) if row.database == "sqlite"]
+    groups.insert(0, [row for row in rows if row.database != "sqlite"])
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        counted = {row: count for found in pool.map(each, groups) for row, count in found.items()}
+    return {row: _over(counted[row], counted[bases[row.against]]) for row in rows}
 
 
-def count_instructions(url: str, folder: Path) -> dict[str, float]:
-    """Instructions per request."""
-    counted = {}
-    for name in CASES:
-        few, many = (_callgrind(url, name, requests, folder) for requests in (_FEW, _MANY))
-        counted[name] = (many - few) / (_MANY - _FEW)
-    return counted
+def _over(own: float | str, base: float | str) -> float | str:
+    return own if isinstance(own, str) else base if isinstance(base, str) else own / base
 
 
-def _callgrind(url: str, name: str, requests: int, folder: Path) -> int:
-    inner = [sys.executable, "-m", "benchmarks", "--database-url", url, "--run", name, str(requests)]
-    tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder / 'callgrind'}"]
-    done = subprocess.run(
-        [*tool, *inner], env={**os.environ, "PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False
-    )
-    match = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
-    if match is None:
-        raise RuntimeError(f"callgrind did not count {name}: {done.stderr[-500:]}")
-    return int(match[1])
+def _time(stack: ExitStack, environment: Environment, rows: list[Row]) -> dict[Row, float]:
+    """Each served row's time against the bare one's."""
+    servers: dict[str, measure.Server] = {}
+    by_title = {row.title: row for row in rows if row.served}
+    for title, case, database in [
+        ("bare", "bare", "sqlite"),
+        *((r.title, r.case, r.database) for r in by_title.values()),
+    ]:
+        started = _tried(lambda case=case, database=database: _server(stack, environment, case, database))  # type: ignore[misc]
+        if isinstance(started, measure.Server):
+            servers[title] = started
+    if "bare" not in servers:
+        return {}
+    ratios = measure.time_ratios(servers, "bare")
+    return {by_title[title]: ratio for title, ratio in ratios.items() if title != "bare"}
 
 
-def _run(case: Case, requests: int, warm_up: int = _WARM_UP) -> None:
-    for _ in range(warm_up):
-        case()
-    # a full collection of all that was imported, which comes at random, would be counted among the requests
-    gc.collect()
-    gc.freeze()
-    for _ in range(requests):
-        case()
+def _server(stack: ExitStack, environment: Environment, case: str, database: str) -> measure.Server:
+    return measure.Server(stack, environment.command(case, database))
 
 
-def _print(title: str, measured: dict[str, float]) -> None:
-    print(title)
-    for name, value in measured.items():
-        target = f"   target: at most {TARGETS[name]}" if name in TARGETS else ""
-        figure = f"{value * 1e6:9.1f} us" if value < 1 else f"{value:12,.0f}"
-        print(f"  {name:<10} {figure}   {value / measured['bare']:6.3f}{target}")
-    print()
+def _tried(work: Callable[[], T]) -> T | str:
+    try:
+        return work()
+    except (RuntimeError, OSError, LookupError) as error:
+        return str(error) or type(error).__name__
+
+
+def _result(row: Row, counted: float | str | None, timed: float | None) -> Result:
+    error = counted if isinstance(counted, str) else ""
+    return Result(row.title, None if isinstance(counted, str) else counted, timed, row.goal, row.charted, error)
+
+
+def write(report: Report) -> None:
+    """The page and the chart."""
+    IMAGES.mkdir(exist_ok=True)
+    (IMAGES / "bench-light.svg").write_text(draw(report, LIGHT))
+    (IMAGES / "bench-dark.svg").write_text(draw(report, DARK))
+    before, _, rest = PAGE.read_text().partition(_BEGIN)
+    PAGE.write_text(before + _BEGIN + "\n" + markdown(report) + "\n" + _END + rest.partition(_END)[2])
 
 
 if __name__ == "__main__":

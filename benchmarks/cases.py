@@ -7,50 +7,53 @@ that header too, because Flask reads its own session cookie from it.
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
 
-from flask import Flask
+from flask import Flask, abort
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_corbado_session import CorbadoSession, login_required, login_user
+from flask_corbado_session import CorbadoSession, generate_keys, login_required, login_user
 
 Case = Callable[[], None]
 SECRET = "benchmarks only: 0f6d1c9e5a"
 _BODY = "hello"
 
 
-def bare(database_url: str) -> Case:
+def bare(database_url: str) -> Requests:
     """The view in an app without the session extension, but with Flask-SQLAlchemy, like the other apps."""
     app = Flask(__name__)
     app.config.update(SECRET_KEY=SECRET, SQLALCHEMY_DATABASE_URI=database_url)
     SQLAlchemy().init_app(app)
     app.add_url_rule("/", "view", lambda: _BODY)
     cookies = _signed_in(database_url)[1]
-    return _requests(app, lambda: cookies)
+    return Requests(app, lambda: cookies)
 
 
-def public(database_url: str) -> Case:
+def public(database_url: str) -> Requests:
     """The view in an app with the extension, requested by a signed-in user. The view does not read the session."""
     app, cookies, _ = _signed_in(database_url)
-    return _requests(app, lambda: cookies, "/public")
+    return Requests(app, lambda: cookies, "/public")
 
 
-def protected(database_url: str) -> Case:
+def protected(database_url: str) -> Requests:
     """The view behind ``login_required``, with a short session that this process has verified before."""
     app, cookies, _ = _signed_in(database_url)
-    return _requests(app, lambda: cookies, "/protected", "200")
+    return Requests(app, lambda: cookies, "/protected", "200")
 
 
-def protected_by(database_url: str, read_clock: Callable[[], datetime]) -> tuple[Flask, Case]:
+def protected_by(database_url: str, read_clock: Callable[[], datetime]) -> tuple[Flask, Requests]:
     """The protected view of an app with this clock, so that it polls for ended sessions as time goes by."""
     app, cookies, _ = _signed_in(database_url)
     app.extensions["corbado_session"].clock.read = read_clock
-    return app, _requests(app, lambda: cookies, "/protected", "200")
+    return app, Requests(app, lambda: cookies, "/protected", "200")
 
 
-def refreshed(database_url: str) -> Case:
+def refreshed(database_url: str) -> Requests:
     """The view behind ``login_required``, without a short session: one statement and two new cookies."""
     app, cookies, clock = _signed_in(database_url)
     jar = dict(pair.split("=", 1) for pair in cookies.split("; "))
@@ -60,15 +63,23 @@ def refreshed(database_url: str) -> Case:
         clock[0] += timedelta(minutes=2)  # more than a minute, so that the long token rotates
         return "; ".join(f"{name}={value}" for name, value in jar.items() if name != short)
 
-    return _requests(app, cookie_header, "/protected", "200", jar)
+    return Requests(app, cookie_header, "/protected", "200", jar)
 
 
-def _signed_in(database_url: str) -> tuple[Flask, str, list[datetime]]:
+def our_cookies(database_url: str) -> str:
+    """The Cookie header of somebody signed in with the extension."""
+    return _signed_in(database_url)[1]
+
+
+def _signed_in(database_url: str, **config: Any) -> tuple[Flask, str, list[datetime]]:
     db = SQLAlchemy()
     sessions = CorbadoSession(db)
     app = Flask(__name__)
     app.config.update(
-        SECRET_KEY=SECRET, SQLALCHEMY_DATABASE_URI=database_url, CORBADO_SESSION_LONG_LIFETIME=timedelta(days=3650)
+        SECRET_KEY=SECRET,
+        SQLALCHEMY_DATABASE_URI=database_url,
+        CORBADO_SESSION_LONG_LIFETIME=timedelta(days=3650),
+        **config,
     )
     db.init_app(app)
     sessions.init_app(app)
@@ -84,47 +95,136 @@ def _signed_in(database_url: str) -> tuple[Flask, str, list[datetime]]:
     return app, cookies, clock
 
 
-def _requests(
-    app: Flask, cookies: Callable[[], str], path: str = "/", status: str = "200", jar: dict[str, str] | None = None
-) -> Case:
-    fixed = {
-        "REQUEST_METHOD": "GET",
-        "SCRIPT_NAME": "",
-        "PATH_INFO": path,
-        "QUERY_STRING": "",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "localhost",
-        "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-        "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.url_scheme": "http",
-        "wsgi.version": (1, 0),
-        "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": False,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
+class Requests:
+    """One app, and the request that is measured; ``jar`` is given what a refresh writes."""
 
-    def start_response(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
-        if not line.startswith(status):
+    def __init__(
+        self,
+        app: Flask,
+        cookies: Callable[[], str],
+        path: str = "/",
+        status: str = "200",
+        jar: dict[str, str] | None = None,
+        method: str = "GET",
+    ) -> None:
+        self.app, self.cookies, self.path = app, cookies, path
+        self._status, self._jar = status, jar
+        self._fixed = {**_ENVIRON, "PATH_INFO": path, "REQUEST_METHOD": method, "wsgi.errors": io.StringIO()}
+
+    def __call__(self) -> None:
+        environ = {**self._fixed, "HTTP_COOKIE": self.cookies(), "wsgi.input": io.BytesIO()}
+        b"".join(self.app(environ, self._start_response))  # type: ignore[arg-type]
+
+    def _start_response(self, line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        if not line.startswith(self._status):
             raise RuntimeError(f"a measured request returned {line}")
-        if jar is not None:
+        if self._jar is not None:
             written = [value.split(";")[0].split("=", 1) for name, value in headers if name == "Set-Cookie"]
             if len(written) != 2:
                 raise RuntimeError("a measured refresh did not write both cookies")
-            jar.update((name, value) for name, value in written)
-
-    def request() -> None:
-        environ = {**fixed, "HTTP_COOKIE": cookies(), "wsgi.input": io.BytesIO()}
-        b"".join(app(environ, start_response))  # type: ignore[arg-type]
-
-    return request
+            self._jar.update((name, value) for name, value in written)
 
 
-CASES: dict[str, Callable[[str], Case]] = {
+_ENVIRON = {
+    "SCRIPT_NAME": "",
+    "QUERY_STRING": "",
+    "SERVER_NAME": "localhost",
+    "SERVER_PORT": "80",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "HTTP_HOST": "localhost",
+    "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "REMOTE_ADDR": "127.0.0.1",
+    "wsgi.url_scheme": "http",
+    "wsgi.version": (1, 0),
+    "wsgi.multithread": False,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+}
+
+
+def bare_401(database_url: str, cookies: str = "") -> Requests:
+    """The bare app, answering 401 to cookies that are of our form and not ours."""
+    app = Flask(__name__)
+    app.config.update(SECRET_KEY=SECRET, SQLALCHEMY_DATABASE_URI=database_url)
+    SQLAlchemy().init_app(app)
+    app.add_url_rule("/", "view", lambda: abort(401))
+    header = cookies or _garbage(database_url)[1]
+    return Requests(app, lambda: header, status="401")
+
+
+def garbage(database_url: str) -> Requests:
+    """The protected view, for cookies that are of our form and that nobody signed."""
+    app, cookies = _garbage(database_url)
+    return Requests(app, lambda: cookies, "/protected", "401")
+
+
+def bare_megabyte(database_url: str) -> Requests:
+    """The bare 401 for the header of :func:`megabyte`."""
+    return bare_401(database_url, _megabyte(_garbage(database_url)[1]))
+
+
+def megabyte(database_url: str) -> Requests:
+    """The protected view, for a megabyte of such cookies."""
+    app, cookies = _garbage(database_url)
+    header = _megabyte(cookies)
+    return Requests(app, lambda: header, "/protected", "401")
+
+
+def _garbage(database_url: str) -> tuple[Flask, str]:
+    """Our cookies, each with another letter before its last eight."""
+    app, cookies, _ = _signed_in(database_url)
+    return app, "; ".join(f"{pair[:-9]}{'A' if pair[-9] != 'A' else 'B'}{pair[-8:]}" for pair in cookies.split("; "))
+
+
+def _megabyte(cookies: str) -> str:
+    return "; ".join([cookies] * (1_000_000 // len(cookies)))
+
+
+def hold(database_url: str) -> Requests:
+    """A refresh so soon after the one before that the long token stays: two statements, one new cookie."""
+    app, cookies, _ = _signed_in(database_url)
+    long = next(pair for pair in cookies.split("; ") if "long" in pair.partition("=")[0])
+    return Requests(app, lambda: long, "/protected")
+
+
+def sign_in(database_url: str, known: bool = False) -> Requests:
+    """A sign-in, by a browser without cookies or by one with a device's."""
+    app, cookies, _ = _signed_in(database_url)
+    device = next(pair for pair in cookies.split("; ") if "device" in pair.partition("=")[0])
+    return Requests(app, lambda: device if known else "", "/sign-in", method="POST")
+
+
+def first_sight(database_url: str, algorithm: str) -> Requests:
+    """The protected view, with a short session that this process has not verified before."""
+    folder = tempfile.mkdtemp()
+    config = {}
+    if algorithm != "HS256":
+        generate_keys(Path(folder) / "keys.json", cast(Any, algorithm))
+        config = {"CORBADO_SESSION_KEYS_FILE": f"{folder}/keys.json"}
+    app, cookies, _ = _signed_in(database_url, **config)
+    verifier = app.extensions["corbado_session"].short_sessions._verifier
+
+    def forget() -> str:
+        verifier._seen.clear()
+        return cookies
+
+    return Requests(app, forget, "/protected")
+
+
+CASES: dict[str, Callable[[str], Requests]] = {
     "bare": bare,
     "public": public,
     "protected": protected,
+    "first HS256": partial(first_sight, algorithm="HS256"),
+    "first RS256": partial(first_sight, algorithm="RS256"),
+    "first ES256": partial(first_sight, algorithm="ES256"),
+    "first EdDSA": partial(first_sight, algorithm="EdDSA"),
     "refreshed": refreshed,
+    "hold": hold,
+    "sign-in, new device": sign_in,
+    "sign-in, known device": partial(sign_in, known=True),
+    "bare 401": bare_401,
+    "garbage": garbage,
+    "bare megabyte": bare_megabyte,
+    "megabyte": megabyte,
 }

@@ -35,7 +35,6 @@ from .tokens.long import DeviceTokenSigner, LongTokenSigner
 from .tokens.short import ShortTokenVerifier
 from .verification.ended import EndedSessionCache, EndedSet
 from .verification.short_sessions import ShortSessionAuthenticator
-from .verification.verifier import ShortSessionVerifier
 
 
 def on_database(
@@ -86,6 +85,8 @@ def verifying(settings: Settings, config: Mapping[str, Any], *, hooks: Hooks, cl
 
     Cookies are read only where the app says which: by ``SHORT_COOKIE``, or by the ``COOKIE_DOMAIN`` it shares.
     """
+    from .verification.verifier import ShortSessionVerifier  # with urllib3, which an app with a database does not need
+
     for name in ("ISSUER", "JWKS_URL"):
         if not config.get(PREFIX + name):
             raise SettingsError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ua_parser import parse
-
 from ..model.records import DeviceType, UserAgentDescription
 from ..model.text import printable
 
@@ -34,6 +32,8 @@ def describe(user_agent: str | None) -> UserAgentDescription:
     """Browser, system and type of device. Takes about a millisecond, so it is never done to list devices."""
     if not user_agent:
         return UserAgentDescription("Unknown browser", "", "other")
+    from ua_parser import parse  # an eighth of the import of all of this; the first sign-in does it
+
     seen = parse(user_agent)
     family = seen.user_agent.family if seen.user_agent else ""
     os = seen.os.family if seen.os else ""
