@@ -70,6 +70,7 @@ class ProofMissing:
     user_id: str
     previous: Context
     """Where the session was refreshed last."""
+    rotated_at: datetime
 
 
 Verdict = Accepted | Gone | ProofMissing

@@ -75,6 +75,8 @@ class Unproven:
     context: Context
     previous: Context
     """Where the session was refreshed last."""
+    rotated_at: datetime
+    """When a proof last moved it on."""
 
 
 Outcome = Active | Refreshed | Started | Anonymous | Ended | SignedOut

@@ -93,7 +93,7 @@ class Refresh:
             case Gone():
                 return self._record_gone(token, verdict, context)
             case ProofMissing():
-                return Unproven(token.session_id, verdict.user_id, context, verdict.previous)
+                return Unproven(token.session_id, verdict.user_id, context, verdict.previous, verdict.rotated_at)
             case _:  # pragma: no cover
                 assert_never(verdict)
 

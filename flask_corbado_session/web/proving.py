@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response
 from ..binding import headers
 from ..model.outcome import Ended, Unproven
 from ..model.records import ShortSession
+from ..model.settings import BURST_WINDOW
 from .challenge import requested_path
 from .cookies import expired_short_cookie
 from .problems import InsufficientAuthentication, ProofPending
@@ -39,6 +40,9 @@ def resolve(request_state: RequestState, unproven: Unproven) -> Ended:
         _ask_from_here(request_state)
     if skipped is None and _sent_short_cookie(request_state) and _is_browser():
         _ask_again(request_state)
+    if skipped is None and _is_browser() and _was_just_proven(request_state, unproven):
+        _ask_from_here(request_state)
+        raise ProofPending(reason="overtaken")
     outcome = bound.report(unproven, skipped)
     if skipped is not None:
         # it has the key, it says, and could not prove it just now. If that is a lie, it gains the liar nothing
@@ -93,6 +97,12 @@ def _answer(request_state: RequestState, response: Response) -> HTTPException:
 
 def _sent_short_cookie(request_state: RequestState) -> bool:
     return request_state.app_state.settings.short_cookie in request.cookies
+
+
+def _was_just_proven(request_state: RequestState, unproven: Unproven) -> bool:
+    """Whether the browser proved its key a moment ago, and this request lost a race: the answer to another one took the
+    new cookie away, or its own cookie ran out on the way. A browser holds a request back for a proof once."""
+    return request_state.app_state.clock.now() - unproven.rotated_at <= BURST_WINDOW
 
 
 def _came_from_elsewhere() -> bool:

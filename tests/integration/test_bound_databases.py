@@ -60,6 +60,7 @@ def test_an_old_copy_alone_does_not_end_the_owners_session(bound_site: BoundSite
     for _ in range(3):
         bound_site.clock.move(minutes=16)
         assert alice.request("/protected").status == 200
+    bound_site.clock.move(minutes=1)
     assert thief.request("/protected").status == 401
     assert bound_site.row()["end_reason"] is None
     assert is_fine(bound_site, alice)
@@ -233,3 +234,20 @@ def test_a_browser_that_lost_its_key_costs_one_sign_in_and_no_other_session(boun
     assert [name for name, _ in said].count("session-started") == 1
     assert is_fine(bound_site, phone)
     assert bound_site.live_rows() == 2  # the one whose key was lost was superseded
+
+
+def test_a_request_that_lost_its_new_cookie_to_another_tab_is_not_signed_out(bound_site: BoundSite) -> None:
+    """Another tab's 307 takes the short cookie away, and arrives after the refresh that gave this one its own."""
+    alice = bound_site.expired()
+    assert alice.request("/protected").status == 200
+    overtaken = bound_site.thief_of(alice)  # held back once already: it goes out without a cookie, and proves no more
+    overtaken.jar.delete(SHORT)
+    with heard(bound_site.app) as said:
+        reply = overtaken.request("/protected")
+        assert (reply.status, reply.code, reply.json["reason"]) == (503, "device_proof_pending", "overtaken")
+        headers = {"Cookie": overtaken.jar.header(), "Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}
+        page = overtaken.wire("GET", "/protected", headers, b"")
+        assert (page.status, page.header("Refresh")) == (200, "0; url=/protected")
+        assert said == []
+    bound_site.clock.move(seconds=11)
+    assert overtaken.request("/protected").status == 401
