@@ -14,10 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from flask import Flask, abort
 from flask_sqlalchemy import SQLAlchemy
+from jwt.algorithms import ECAlgorithm
 
 from flask_corbado_session import CorbadoSession, generate_keys, login_required, login_user
+from flask_corbado_session.binding.challenges import Challenges
+from flask_corbado_session.tokens.long import LongTokenSigner
 
 Case = Callable[[], None]
 SECRET = "benchmarks only: 0f6d1c9e5a"
@@ -66,6 +71,58 @@ def refreshed(database_url: str) -> Requests:
     return Requests(app, cookie_header, "/protected", "200", jar)
 
 
+def bound_protected(database_url: str) -> Requests:
+    """The protected view in a session that is bound to a key."""
+    app, jar, _, _ = _bound(database_url)
+    return Requests(app, lambda: _header(jar), "/protected")
+
+
+def bound_refreshed(database_url: str) -> Requests:
+    """What a browser sends before a page when its short session has ended: a proof, for two new cookies.
+
+    The proofs are signed before anything is measured, as a browser would.
+    """
+    app, jar, clock, key = _bound(database_url)
+    session_id = _session_id(jar)
+    challenges, step = Challenges([SECRET], "refresh", timedelta(hours=1)), timedelta(minutes=2)
+    proofs = [_proof(key, challenges.make(session_id, clock[0] + step * number)) for number in range(1, 600)]
+    short, unsent = next(name for name in jar if "short" in name), iter(proofs)
+
+    def cookie_header() -> str:
+        clock[0] += step
+        requests.headers = {"HTTP_SEC_SECURE_SESSION_ID": session_id, "HTTP_SECURE_SESSION_RESPONSE": next(unsent)}
+        return _header({name: value for name, value in jar.items() if name != short})
+
+    requests = Requests(app, cookie_header, "/session/bound/refresh", "200", jar, method="POST")
+    return requests
+
+
+def _bound(database_url: str) -> tuple[Flask, dict[str, str], list[datetime], EllipticCurvePrivateKey]:
+    app, cookies, clock = _signed_in(database_url, CORBADO_SESSION_DEVICE_BINDING=True)
+    key, jar = generate_private_key(SECP256R1()), dict(pair.split("=", 1) for pair in cookies.split("; "))
+    session_id = _session_id(jar)
+    challenge = app.extensions["corbado_session"].parts.bound.registration_challenge(session_id)
+    public = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    register = Requests(app, lambda: cookies, "/session/bound/register", "200", jar, method="POST")
+    register.headers = {"HTTP_SECURE_SESSION_RESPONSE": _proof(key, challenge, jwk=public)}
+    register()
+    return app, jar, clock, key
+
+
+def _session_id(jar: dict[str, str]) -> str:
+    token = LongTokenSigner([SECRET]).load(next(value for name, value in jar.items() if "long" in name))
+    assert token is not None
+    return token.session_id
+
+
+def _proof(key: EllipticCurvePrivateKey, challenge: str, **header: Any) -> str:
+    return jwt.encode({"jti": challenge}, key, "ES256", headers={"typ": "dbsc+jwt", **header})
+
+
+def _header(jar: dict[str, str]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in jar.items())
+
+
 def our_cookies(database_url: str) -> str:
     """The Cookie header of somebody signed in with the extension."""
     return _signed_in(database_url)[1]
@@ -109,10 +166,13 @@ class Requests:
     ) -> None:
         self.app, self.cookies, self.path = app, cookies, path
         self._status, self._jar = status, jar
+        self.headers: dict[str, str] = {}
+        """More of the environ, for the next request."""
         self._fixed = {**_ENVIRON, "PATH_INFO": path, "REQUEST_METHOD": method, "wsgi.errors": io.StringIO()}
 
     def __call__(self) -> None:
-        environ = {**self._fixed, "HTTP_COOKIE": self.cookies(), "wsgi.input": io.BytesIO()}
+        cookies = self.cookies()
+        environ = {**self._fixed, **self.headers, "HTTP_COOKIE": cookies, "wsgi.input": io.BytesIO()}
         b"".join(self.app(environ, self._start_response))  # type: ignore[arg-type]
 
     def _start_response(self, line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -221,6 +281,8 @@ CASES: dict[str, Callable[[str], Requests]] = {
     "first EdDSA": partial(first_sight, algorithm="EdDSA"),
     "refreshed": refreshed,
     "hold": hold,
+    "bound, protected": bound_protected,
+    "bound, refreshed": bound_refreshed,
     "sign-in, new device": sign_in,
     "sign-in, known device": partial(sign_in, known=True),
     "bare 401": bare_401,

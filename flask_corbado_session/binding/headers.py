@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .proofs import ALGORITHMS
+ALGORITHMS = ("ES256", "RS256")
+"""What a browser may choose from, the better first: it takes the first it can."""
 
 REGISTRATION = "Secure-Session-Registration"
 CHALLENGE = "Secure-Session-Challenge"

@@ -14,12 +14,10 @@ import jwt
 from jwt.exceptions import PyJWTError
 
 from ..keys.jwk import load_key
+from .headers import ALGORITHMS
 
 SIZE_LIMIT = 8192
 """Characters; the proof of an RSA key of 4,096 bits has about 1,600."""
-
-ALGORITHMS: tuple[Literal["ES256", "RS256"], ...] = ("ES256", "RS256")
-"""What a browser may choose from, the better first: it takes the first it can."""
 
 _MEMBERS = {"ES256": ("kty", "crv", "x", "y"), "RS256": ("kty", "n", "e")}
 _MOST_RSA_BITS = 4096
