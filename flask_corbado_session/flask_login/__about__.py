@@ -2,7 +2,7 @@
 
 __title__ = "Flask-Login"
 __description__ = "The names of Flask-Login on the sessions of flask-corbado-session"
-__url__ = "https://pypi.org/project/flask-corbado-session/"
+__url__ = ""
 __version_info__ = ("0", "6", "3")
 __version__ = ".".join(__version_info__)
 __author__ = "the authors of flask-corbado-session"

@@ -39,7 +39,7 @@ def _through(server: ServerProcess, jar: Jar) -> Answer:
 
 
 def check_burst(rows: SessionRows, jar: Jar, answers: list[Answer]) -> None:
-    """All were served; the row moved on once, to the token they presented; everyone has a child of his own."""
+    """All were served; the row moved on once, to the token they presented; everyone has a child of their own."""
     token = read(jar.cookies[LONG]).token
     assert [answer.status for answer in answers] == [200] * len(answers)
     assert rows.changes() == 1

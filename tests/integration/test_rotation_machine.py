@@ -97,7 +97,7 @@ class Machine(RuleBasedStateMachine):
         for row in rows.values():
             assert row["expires_at"] == row["created_at"] + 30 * DAY
 
-    # ---- the owner signs in and out, others end what he has
+    # ---- the owner signs in and out, others end what they have
 
     @precondition(lambda self: LONG not in self.owner.cookies or self.held()["ended_at"] is not None)
     @rule()

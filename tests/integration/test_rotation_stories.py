@@ -93,7 +93,7 @@ def test_two_holders_part_and_the_losing_branch_ends_the_session(
 
 
 def test_a_thief_in_lock_step_is_found_at_the_second_step(app: Flask, clock: MovingClock, owner: Jar) -> None:
-    """He asks a second after the owner, every time: with one successor for both he would never be noticed."""
+    """They ask a second after the owner, every time: with one successor for both nobody would ever notice."""
     thief = owner.copy()
     steps = 0
     while asked(app, owner).status == 200:

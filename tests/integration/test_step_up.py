@@ -1,4 +1,4 @@
-"""Step-up: who proved lately who he is, what anyone else is answered, and that no form is lost over it."""
+"""Step-up: who proved lately who they are, what anyone else is answered, and that no form is lost over it."""
 
 from __future__ import annotations
 

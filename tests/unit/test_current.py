@@ -242,7 +242,7 @@ def test_the_apps_own_handler_answers_that_too(site: SiteWithUsers) -> None:
 
 @pytest.mark.parametrize("first", ["alice", "bob"])
 def test_a_user_who_is_gone_takes_nobody_along_whose_cookie_came_with_his(site: SiteWithUsers, first: str) -> None:
-    """The None of one was remembered for the other, and ended his session."""
+    """The None of one was remembered for the other, and ended their session."""
     jars = {name: signed_in(site.app, name).get_cookie("__Host-cbo_long_session") for name in ("alice", "bob")}
     del site.users["alice"]
     site.clock.move(minutes=16)

@@ -20,7 +20,7 @@ def bob(site: Site) -> FlaskClient:
 
 @pytest.fixture
 def of_bob(site: Site, bob: FlaskClient) -> tuple[str, str]:
-    """The ids of bob's session and of his device: alice may know them."""
+    """The ids of bob's session and of their device: alice may know them."""
     return site.ids("bob")
 
 

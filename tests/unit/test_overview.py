@@ -1,4 +1,4 @@
-"""The overview a person has of his sessions: each action touches his own alone, and may be repeated."""
+"""The overview a person has of their sessions: each action touches their own alone, and may be repeated."""
 
 from __future__ import annotations
 
