@@ -157,8 +157,8 @@ def binding(palette: dict[str, str]) -> Drawing:
         inward = 4 if start < end else -4
         drawing.arrow((start + inward, y), (end - inward, y), colour="bad" if copy in (start, end) else "good")
         drawing.text((start + end) / 2, y - 7, line)
-    for x in ((browser + app) / 2, (app + copy) / 2):
-        drawing.text(x, 282, "the short session ends", colour="soft")
+    for left, right in ((browser, app), (app, copy)):
+        drawing.text((left + right) / 2, 282, "the short session ends", colour="soft")
     return drawing
 
 
