@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask import Blueprint, Response
 
-from flask_corbado_session import current_user
+from flask_corbado_session import current_user, login_required
 from flask_corbado_session.binding.proofs import Registration
 from flask_corbado_session.database.binding import BoundKey
 from flask_corbado_session.sessions.bound import ProofRequired
 from flask_corbado_session.web import bound
+from tests.support.apps import state_of
 from tests.support.bound_client import BoundBrowser
 from tests.support.bound_site import REFRESH, REGISTER, BoundSite, is_fine, sign_in
 from tests.support.bound_wire import app_wire
-from tests.support.jars import LONG
+from tests.support.jars import LONG, SHORT
 
 API, SPA = "https://api.hosting.example", "https://spa.hosting.example"
 
@@ -134,6 +137,37 @@ def test_a_prefix_is_sent_as_a_path_of_this_host(site: BoundSite, script_name: s
         "/sign-in", data={"user": "alice"}, base_url="https://localhost", environ_overrides={"SCRIPT_NAME": script_name}
     )
     assert f'path="{path}"' in reply.headers["Secure-Session-Registration"]
+
+
+# ---- sockets, and a session that ends while it is answered
+
+
+def test_a_socket_whose_view_asks_for_a_newer_proof_is_hung_up(site: BoundSite) -> None:
+    class Socket:
+        closed: tuple[Any, ...] = ()
+
+        def close(self, *reason: Any) -> None:
+            self.closed = reason
+
+    browser, socket = site.bound(), Socket()
+    view: Any = login_required(proof_max_age=60)(lambda ws: "sent")
+    handshake = {"Cookie": browser.jar.header(), "Upgrade": "websocket", "Origin": "https://localhost"}
+    for minutes, closed in ((0, ()), (2, (1008, "unauthenticated"))):
+        site.clock.move(minutes=minutes)
+        with site.app.test_request_context("/feed", headers=handshake, base_url="https://localhost"):
+            assert view(socket) == (None if closed else "sent")
+        assert socket.closed == closed
+
+
+def test_which_token_a_short_session_was_read_from_is_known_when_it_has_ended(site: BoundSite) -> None:
+    browser, other = site.bound(), site.bound("bob")
+    tokens = [each.jar.value(SHORT) or "" for each in (other, browser)]
+    known = state_of(site.app).short_sessions
+    short = known.verify(tokens[1])
+    site.revoke("alice")
+    site.clock.move(minutes=16)
+    assert known.token_of(short, ["not one", *tokens]) == tokens[1]
+    assert known.token_of(short, tokens[:1]) is None
 
 
 # ---- what may not be read anywhere
