@@ -8,6 +8,8 @@ a request for a proof, a 5xx is kept and tried again, and any other 4xx has the 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,12 +43,19 @@ def stand_first(app: Flask) -> None:
     before.insert(0, answer)
     for scope in (None, *app.blueprints):
         app.after_request_funcs.setdefault(scope, []).append(_note_answered)  # the last of them is called first
+    app.handle_user_exception = partial(_note_failed, app.handle_user_exception)  # type: ignore[method-assign]
 
 
 def _note_answered(response: Response) -> Response:
     """An ``after_request`` that asks who is there must not raise: Flask makes a 500 of that, and the view has run."""
     current_request_state().is_answered = True
     return response
+
+
+def _note_failed(handle: Callable[..., Any], *args: Any) -> Any:
+    """Nor must the page of an error, that of a dead link say, which shows who is there."""
+    current_request_state().is_answered = True
+    return handle(*args)
 
 
 def answer() -> Response | None:

@@ -60,7 +60,8 @@ class RequestState:
         self.bound_answer: Response | None = None
         """What a browser is answered at a route of device binding: nothing the app does may change it."""
         self.is_answered = False
-        """Whether the app has made its response: another can no longer take its place (``DEVICE_BINDING``)."""
+        """Whether the app has made its response, or makes that to an error: no other can take its place any more
+        (``DEVICE_BINDING``)."""
         self.is_protected = False
         """Whether ``login_required`` let this request through."""
         self.response_started = handshake is not None

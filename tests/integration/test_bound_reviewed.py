@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Blueprint, Response
+from flask import Blueprint, Response, abort
 
 from flask_corbado_session import current_user, login_required
 from flask_corbado_session.binding.proofs import Registration
@@ -50,7 +50,7 @@ def asks_late(site: BoundSite) -> list[str]:
     return told
 
 
-@pytest.mark.parametrize("remember", ["true", "false"])
+@pytest.mark.parametrize("remember", ["yes", ""])
 def test_an_after_request_that_asks_first_fails_for_nobody(
     site: BoundSite, asks_late: list[str | None], remember: str
 ) -> None:
@@ -61,6 +61,29 @@ def test_an_after_request_that_asks_first_fails_for_nobody(
         reply = browser.request("/landing", method, site=origin, mode="navigate")
         assert (reply.status, reply.body) == (200, b"hello")
     assert asks_late.count("the view ran") == 3
+    assert browser.visit("/protected").status == 200
+
+
+@pytest.mark.parametrize("path", ["/dead-link", "/gone"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_page_of_an_error_that_shows_who_is_there_fails_for_nobody(
+    site: BoundSite, path: str, is_async: bool
+) -> None:
+    site.app.config["PROPAGATE_EXCEPTIONS"] = False
+    site.app.add_url_rule("/gone", "gone", lambda: abort(404))
+
+    def show(error: Exception) -> tuple[str, int]:
+        return f"nothing here, {current_user.get_id()}", 404
+
+    async def show_later(error: Exception) -> tuple[str, int]:
+        return show(error)
+
+    site.app.register_error_handler(404, show_later if is_async else show)
+    browser = sign_in(site.browser(), remember="")
+    assert browser.visit(path, site="cross-site").body == b"nothing here, alice"
+    site.clock.move(minutes=16)
+    for origin in ("cross-site", "none"):
+        assert browser.visit(path, site=origin).status == 404
     assert browser.visit("/protected").status == 200
 
 
