@@ -39,11 +39,11 @@ lint: $(STAMP) ## Check format, lint and types
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 flask_corbado_session demo_site
 
-format: $(STAMP) ## Format the code and mend what ruff can mend
+format: $(STAMP) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(DOCS_STAMP) ## Build the documentation site: build/docs/index.html
+docs: $(DOCS_STAMP) ## Build the documentation site: open build/docs/index.html
 	@$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
 	@echo "The site is in build/docs; open build/docs/index.html."
 
@@ -58,16 +58,16 @@ ONLY ?=
 mutants: $(STAMP) ## Break one line of the package at a time, and see that a test fails each time
 	@$(BIN)/python -m tests.mutants --only '$(ONLY)'
 
-fuzz: $(FUZZ_STAMP) ## Give every parser of what strangers send whatever comes, for MINUTES=10
+fuzz: $(FUZZ_STAMP) ## Fuzz every parser of what strangers send, for MINUTES=10 (needs Python 3.11 to 3.13 on Linux)
 	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
-model: ## Look at every state of the model of the rotation with SPIN
+model: ## Check every state of the model of the rotation with SPIN (needs spin and gcc)
 	@mkdir -p build/model && cd build/model && spin -search -bfs ../../docs/model/rotation.pml
 
 dist: $(AUDIT)/.installed ## Build wheel and sdist into dist/, reproducibly, and try both in an empty environment
 	@$(AUDIT)/bin/python -m tests.release.dist
 
-audit: $(AUDIT)/.installed ## Print what auditors of packages, workflows and code say; STRICT=1 lets none be left out
+audit: $(AUDIT)/.installed ## Audit packages, workflows and code; with STRICT=1 an audit that can't run is a failure
 	@$(AUDIT)/bin/python -m tests.release.audit $(if $(STRICT),--strict)
 
 clean: ## Remove the virtual environments, caches and built files
@@ -82,10 +82,11 @@ define make_environment
 		$(PYTHON) -m pip --python $(1)/bin/python install --quiet --quiet pip; }
 endef
 
+# Python compiles what the demo imports when it does; to compile all of it first takes longer than the rest.
 $(DEMO_STAMP): pyproject.toml constraints.txt
 	@echo "Installing the demo into $(VENV), once; this takes less than a minute."
 	$(call make_environment,$(VENV))
-	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[demo]'
+	@$(BIN)/python $(PIP_INSTALL) --no-compile --constraint constraints.txt --editable '.[demo]'
 	@touch $@
 
 $(STAMP): pyproject.toml constraints.txt

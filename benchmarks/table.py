@@ -115,7 +115,7 @@ def terminal_lines(results: Iterable[Result]) -> list[str]:
 
 def markdown(report: Report) -> str:
     """The tables of docs/benchmarks.md."""
-    lines = ["| request | instructions | time | goal |", "|---|---|---|---|"]
+    lines = ["| request | instructions | time | goal |", "|---|---:|---:|---|"]
     for row in report.results:
         if row.error:
             lines.append(f"| {row.title} | not measured here: {row.error} | | |")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask_corbado_session import __version__
@@ -65,14 +63,6 @@ def _two_images(inside: str) -> str:
     return "\n\n".join(f'<img src="{path}" alt="{text[1]}" class="picture {name}">' for path, name in images)
 
 
-def drop_empty_globs(app: Sphinx, _name: str, source: list[str]) -> None:
-    """Leave out the ``name*`` of a toctree that adds no page to it: a warning that Sphinx has no switch for."""
-    lines = source[0].splitlines()
-    pages = {page.stem for page in Path(app.srcdir).glob("*.md")} - set(lines)
-    source[0] = "\n".join(line for line in lines if not re.fullmatch(r"[\w-]+\*", line) or fnmatch.filter(pages, line))
-
-
 def setup(app: Sphinx) -> None:
     """Sphinx calls this."""
     app.connect("source-read", split_pictures)
-    app.connect("source-read", drop_empty_globs)

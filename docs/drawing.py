@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/protocol.md, in light and in dark: ``python docs/drawing.py`` writes docs/images/*.svg.
+"""Draws the pictures of the protocol and of device binding, light and dark: ``python docs/drawing.py`` writes them.
 
 The numbers in them are those of the code. A test compares the files with what this draws.
 """
@@ -132,7 +132,41 @@ def copies(palette: dict[str, str]) -> Drawing:
     return drawing
 
 
-PICTURES: dict[str, Callable[[dict[str, str]], Drawing]] = {"protocol-states": states, "protocol-copies": copies}
+def binding(palette: dict[str, str]) -> Drawing:
+    """How a session is bound to a browser."""
+    drawing = Drawing(780, 440, "How a session is bound to a browser", palette)
+    browser, app, copy = 130, 390, 650
+    for x, label, colour in (
+        (browser, "browser, with a key", "good"),
+        (app, "your app", "line"),
+        (copy, "a copy of the cookies", "bad"),
+    ):
+        drawing.box(x - 85, 16, 170, 40, label, colour=colour)
+        drawing.arrow((x, 56), (x, 430), dashed=True)
+    for y, start, end, line in (
+        (92, browser, app, "signs in"),
+        (126, app, browser, "cookies, and a challenge"),
+        (166, browser, app, "public key, and a proof"),
+        (200, app, browser, "the session is bound"),
+        (246, copy, app, "both cookies: served"),
+        (318, browser, app, "a proof"),
+        (352, app, browser, "a new short session"),
+        (378, copy, app, "the long cookie alone"),
+        (412, app, copy, "signed out"),
+    ):
+        inward = 4 if start < end else -4
+        drawing.arrow((start + inward, y), (end - inward, y), colour="bad" if copy in (start, end) else "good")
+        drawing.text((start + end) / 2, y - 7, line)
+    for x in ((browser + app) / 2, (app + copy) / 2):
+        drawing.text(x, 282, "the short session ends", colour="soft")
+    return drawing
+
+
+PICTURES: dict[str, Callable[[dict[str, str]], Drawing]] = {
+    "protocol-states": states,
+    "protocol-copies": copies,
+    "device-binding": binding,
+}
 
 
 def drawn() -> dict[str, str]:

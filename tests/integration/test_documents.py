@@ -70,7 +70,7 @@ def test_the_app_of_the_readme_signs_in_refreshes_and_signs_out() -> None:
     assert browser.post("/sign-in?next=/dashboard", data={"email": "alice"}).location == "/dashboard"
     browser.delete_cookie("__Host-cbo_short_session")
     assert browser.get("/dashboard").text.startswith("alice, until 20")
-    assert browser.post("/sign-out").location == "/"
+    assert browser.post("/sign-out").location == "/sign-in"
     assert browser.get("/dashboard").status_code == 401
 
 

@@ -52,7 +52,7 @@ def sign_in_and_out(app: Any) -> None:
     browser.delete_cookie("__Host-cbo_short_session")
     assert browser.get("/dashboard").text.startswith("alice, until 20")
     assert browser.get("/session/devices", headers={"Accept": "text/html"}).status_code == 200
-    assert browser.post("/sign-out").location == "/"
+    assert browser.post("/sign-out").location == "/sign-in"
     assert browser.get("/dashboard").status_code == 401
 
 

@@ -16,7 +16,7 @@ DOCS = ROOT / "docs"
 DOCUMENTS = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
 RUN_AS_ONE_FILE = [page for page in DOCUMENTS if page.name != "tutorial.md"]
 """The blocks of the tutorial are several files, which tests/integration/test_tutorial.py writes and runs."""
-ALL_PAGES = sorted([*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
+ALL_PAGES = sorted([*DOCUMENTS, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))])
 WRITTEN_AT = datetime(2026, 12, 1, tzinfo=UTC)
 """When the examples run, since some name a day that must be ahead."""
 

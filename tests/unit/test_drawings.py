@@ -1,4 +1,4 @@
-"""The pictures of docs/protocol.md are those that docs/drawing.py draws, with the numbers of the code."""
+"""The pictures of docs/ are those that docs/drawing.py draws, with the numbers of the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links in README.md, CONTRIBUTING.md and docs/ lead to a file and a heading that are there."""
+"""Links in README.md, docs/ and the pages beside it lead to a file and a heading that are there."""
 
 from __future__ import annotations
 
