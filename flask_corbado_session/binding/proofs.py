@@ -37,6 +37,9 @@ class Registration(NamedTuple):
     """The public key, as it is stored."""
     challenge: str
 
+    def __repr__(self) -> str:
+        return "<Registration>"
+
 
 def read_registration(proof: str) -> Registration:
     """The key and the challenge of a registration; :class:`InvalidProof` if the proof is not signed by that key."""

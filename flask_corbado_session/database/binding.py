@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from .verdicts import Token
 class BoundKey:
     """The key a live session is bound to."""
 
-    jwk: str
+    jwk: str = field(repr=False)
     generation: int
     """The first generation of long tokens that comes with a proof."""
     challenge_used: int

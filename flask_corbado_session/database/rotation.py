@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from ..model import settings
-from ..model.clock import from_ms, lifetime_ms
+from ..model.clock import lifetime_ms
 from ..model.records import Context
 from .conditions import is_live
 from .engine import Database
@@ -166,7 +166,8 @@ class Rotation:
             if is_current and token.generation < row.binding_generation:
                 return accepted_by("hold", row)
             # a token that is spent is no reuse either: who has copied cookies alone must not end the owner's session
-            return ProofMissing(row.user_id, Context(row.ip, row.user_agent), from_ms(row.rotated_at))
+            age = timedelta(milliseconds=now - row.rotated_at)
+            return ProofMissing(row.user_id, Context(row.ip, row.user_agent), age)
         if is_current:
             return accepted_by("reissue", row, bound=proven)
         is_child = row.generation == token.generation - 1 and row.token_hash == token.parent_hash

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Row
@@ -70,7 +70,8 @@ class ProofMissing:
     user_id: str
     previous: Context
     """Where the session was refreshed last."""
-    rotated_at: datetime
+    age: timedelta
+    """How long ago that was, by the one clock that all processes share."""
 
 
 Verdict = Accepted | Gone | ProofMissing

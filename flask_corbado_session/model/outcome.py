@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .records import Context, GoneReason, RefreshKind, ShortSession
 
@@ -75,8 +75,8 @@ class Unproven:
     context: Context
     previous: Context
     """Where the session was refreshed last."""
-    rotated_at: datetime
-    """When a proof last moved it on."""
+    age: timedelta
+    """How long ago that was; below zero where the clocks of two processes differ."""
 
 
 Outcome = Active | Refreshed | Started | Anonymous | Ended | SignedOut

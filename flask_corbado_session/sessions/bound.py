@@ -7,7 +7,7 @@ on the session is refreshed for who proves to hold that key. Copied cookies are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..binding.challenges import Challenges
@@ -39,7 +39,7 @@ class Proven:
     """The session was refreshed for a proof; ``challenge`` is for the next one."""
 
     outcome: Refreshed
-    challenge: str
+    challenge: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ProofRequired:
     """There was no proof, or none that holds: the browser is to answer this challenge."""
 
     session_id: str
-    challenge: str
+    challenge: str = field(repr=False)
     reason: str
 
 

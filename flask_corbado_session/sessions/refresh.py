@@ -63,9 +63,11 @@ class Refresh:
         if not presented.may_refresh:
             return outcome
         for token in authentic_tokens(self._long_tokens, presented.long):
-            outcome = self.present(token, presented.context(self._settings))
-            if isinstance(outcome, Refreshed):
-                break
+            found = self.present(token, presented.context(self._settings))
+            if isinstance(found, Refreshed):
+                return found
+            if not isinstance(outcome, Unproven):  # which goes on: an ended session beside it must not hide it
+                outcome = found
         return outcome
 
     def advance(self, presented: PresentedTokens, session_id: str) -> Refreshed | Ended | None:
@@ -93,7 +95,7 @@ class Refresh:
             case Gone():
                 return self._record_gone(token, verdict, context)
             case ProofMissing():
-                return Unproven(token.session_id, verdict.user_id, context, verdict.previous, verdict.rotated_at)
+                return Unproven(token.session_id, verdict.user_id, context, verdict.previous, verdict.age)
             case _:  # pragma: no cover
                 assert_never(verdict)
 

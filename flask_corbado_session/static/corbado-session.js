@@ -243,20 +243,26 @@ export class SessionKeeper {
    */
   async #call(method, path) {
     let response, body;
+    /** @type {RequestInit} */
+    const init = {
+      method,
+      credentials: "include",
+      cache: "no-store",
+      redirect: "manual", // a captive portal's page says nothing about our session
+      keepalive: path === "/logout", // the page may be left right after
+      headers: { Accept: "application/json" },
+      signal: AbortSignal.timeout?.(TIMEOUT),
+    };
     try {
-      response = await fetch(this.#url + path, {
-        method,
-        credentials: "include",
-        cache: "no-store",
-        redirect: "error", // a captive portal's page says nothing about our session
-        keepalive: path === "/logout", // the page may be left right after
-        headers: { Accept: "application/json" },
-        signal: AbortSignal.timeout?.(TIMEOUT),
-      });
+      const first = await fetch(this.#url + path, init);
+      // device binding: before a new request, the browser proves its key
+      response = isRedirect(first) ? await fetch(this.#url + path, init) : first;
+      if (isRedirect(response)) throw new TypeError("redirected");
       const isJson = response.headers.get("Content-Type")?.includes("json");
       body = isJson ? await response.json() : null;
     } catch (error) {
-      throw new SessionUnavailable(response ? "unreadable" : "network", 0, error);
+      const isUnreadable = response && !isRedirect(response);
+      throw new SessionUnavailable(isUnreadable ? "unreadable" : "network", 0, error);
     }
     const { status, headers } = response;
     if (response.ok || status === 401) return { status, body, date: Date.parse(headers.get("Date") ?? "") };
@@ -289,6 +295,9 @@ export class SessionKeeper {
     return Math.max(Date.now() - this.#news.at, performance.now() - this.#heardAt);
   }
 }
+
+/** @param {Response} response */
+const isRedirect = (response) => response.type === "opaqueredirect";
 
 /** @param {string} url */
 function originOf(url) {

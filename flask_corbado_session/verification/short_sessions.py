@@ -60,6 +60,16 @@ class ShortSessionAuthenticator:
                 log.debug("a short session was not accepted: %s", error.code)
         return None
 
+    def token_of(self, short: ShortSession, tokens: Iterable[str]) -> str | None:
+        """Which of these tokens a short session was read from. It may have run out, or been ended, meanwhile."""
+        for token in tokens:
+            try:
+                if self._verifier.verify(token, short.issued_at) == short:
+                    return token
+            except InvalidShortSession:
+                continue
+        return None
+
     def bearer(self, token: str) -> Active | Anonymous:
         """The outcome of a request that brought a bearer token (RFC 6750)."""
         try:

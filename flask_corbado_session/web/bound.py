@@ -8,6 +8,8 @@ a request for a proof, a 5xx is kept and tried again, and any other 4xx has the 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,9 +33,29 @@ _REGISTER, _REFRESH = f"{EXTENSION}.bound_register", f"{EXTENSION}.bound_refresh
 
 
 def stand_first(app: Flask) -> None:
-    """Have the routes answered before anything of the app's. Called before its first request."""
-    if app_state(app).settings.device_binding:
-        app.before_request_funcs.setdefault(None, []).insert(0, answer)
+    """Have the routes answered before anything of the app's, and know when it has answered another request.
+
+    Called before its first request.
+    """
+    before = app.before_request_funcs.setdefault(None, [])
+    if not app_state(app).settings.device_binding or answer in before:  # of two first requests, one may be under way
+        return
+    before.insert(0, answer)
+    for scope in (None, *app.blueprints):
+        app.after_request_funcs.setdefault(scope, []).append(_note_answered)  # the last of them is called first
+    app.handle_user_exception = partial(_note_failed, app.handle_user_exception)  # type: ignore[method-assign]
+
+
+def _note_answered(response: Response) -> Response:
+    """An ``after_request`` that asks who is there must not raise: Flask makes a 500 of that, and the view has run."""
+    current_request_state().is_answered = True
+    return response
+
+
+def _note_failed(handle: Callable[..., Any], *args: Any) -> Any:
+    """Nor must the page of an error, that of a dead link say, which shows who is there."""
+    current_request_state().is_answered = True
+    return handle(*args)
 
 
 def answer() -> Response | None:
@@ -78,7 +100,8 @@ def _refresh(request_state: RequestState, bound: BoundSessions) -> Response:
     proof = headers.string(request.headers.get(headers.PROOF))
     if _is_foreign(request_state):
         proof = None  # nothing is done for a page of another origin; a browser is asked again
-    found = bound.refresh(presented_tokens(request_state), session_id, proof)
+    presented = presented_tokens(request_state)
+    found = bound.refresh(presented, session_id, proof)
     match found:
         case Proven():
             return _proven(request_state, found)
@@ -89,6 +112,9 @@ def _refresh(request_state: RequestState, bound: BoundSessions) -> Response:
             return required
         case NotBound():
             return _json({"session_identifier": found.session_id, "continue": False})
+        case _ if not presented.device and _siblings(request_state.app_state.settings, request.host):
+            # of no cookie at all: a host we named is of another site after all, and its page's request brings none
+            return _problem(Unavailable())
         case _:
             return _problem(SessionNotFoundProblem("No session of that id came with the request."))
 
@@ -120,7 +146,7 @@ def _proven(request_state: RequestState, proven: Proven) -> Response:
 def _siblings(settings: Settings, host: str) -> list[str]:
     """The hosts of the same site whose pages may call this one: the browser proves its key for their requests, too.
 
-    Never one of another site: its requests bring no cookies, and the browser would be told to forget the session.
+    One of another site brings no cookies. Not all of these show by their names: ``a.co.uk`` and ``b.co.uk`` are two.
     """
     parent = host.partition(":")[0].partition(".")[2]
     names = {urlsplit(origin).hostname or "" for origin in settings.cors_origins | settings.trusted_origins}

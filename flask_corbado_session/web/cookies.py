@@ -90,7 +90,9 @@ def _registration(state: AppState, environ: dict[str, Any], started: Started) ->
     settings, bound = state.settings, None if state.parts is None else state.parts.bound
     if bound is None or not settings.cookie_secure or settings.url_prefix is None:
         return []
-    path = bound_path(settings, environ.get("SCRIPT_NAME", ""), "register")
+    # as Flask reads it: UTF-8 that WSGI hands on as Latin-1; a proxy's X-Forwarded-Prefix may be "/" alone
+    script_root = environ.get("SCRIPT_NAME", "").encode("latin-1").decode(errors="replace").rstrip("/")
+    path = bound_path(settings, script_root, "register")
     challenge = bound.registration_challenge(started.short.session_id or "")
     return [(binding.REGISTRATION, binding.registration(path, challenge))]
 

@@ -33,14 +33,14 @@ def resolve(request_state: RequestState, unproven: Unproven) -> Ended:
     Without one the person signs in again. The session itself goes on, for its owner may have the key elsewhere.
     """
     bound = request_state.app_state.with_database().bound
-    if bound is None or is_connection(request_state):
+    if bound is None or is_connection(request_state) or request_state.is_answered:
         return Ended(unproven.session_id, "unproven")
     skipped = headers.skipped_reason(request.headers.get(headers.SKIPPED))
-    if skipped is None and _came_from_elsewhere():
+    if _came_from_elsewhere():  # the proof may have been skipped for that alone
         _ask_from_here(request_state)
     if skipped is None and _sent_short_cookie(request_state) and _is_browser():
         _ask_again(request_state)
-    if skipped is None and _is_browser() and _was_just_proven(request_state, unproven):
+    if skipped is None and _is_browser() and _was_just_proven(unproven):
         _ask_from_here(request_state)
         raise ProofPending(reason="overtaken")
     outcome = bound.report(unproven, skipped)
@@ -56,7 +56,8 @@ def require_proof(request_state: RequestState, short: ShortSession, max_age: tim
     again. A session that is not bound passes."""
     if not short.bound or request_state.app_state.clock.now() - short.issued_at <= max_age + timedelta(seconds=1):
         return  # issued_at is whole seconds, rounded down
-    if not _sent_short_cookie(request_state):  # a bearer token: its page can't be made to prove anything
+    if is_connection(request_state) or not _sent_short_cookie(request_state):
+        # to a socket nothing is answered, and the page of a bearer token can't be made to prove anything
         raise InsufficientAuthentication(max_age.total_seconds())
     if _came_from_elsewhere():
         _ask_from_here(request_state)
@@ -99,10 +100,10 @@ def _sent_short_cookie(request_state: RequestState) -> bool:
     return request_state.app_state.settings.short_cookie in request.cookies
 
 
-def _was_just_proven(request_state: RequestState, unproven: Unproven) -> bool:
+def _was_just_proven(unproven: Unproven) -> bool:
     """Whether the browser proved its key a moment ago, and this request lost a race: the answer to another one took the
     new cookie away, or its own cookie ran out on the way. A browser holds a request back for a proof once."""
-    return request_state.app_state.clock.now() - unproven.rotated_at <= BURST_WINDOW
+    return abs(unproven.age) <= BURST_WINDOW
 
 
 def _came_from_elsewhere() -> bool:

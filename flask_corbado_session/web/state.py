@@ -36,6 +36,7 @@ class RequestState:
         "drops_form",
         "handshake",
         "identity",
+        "is_answered",
         "is_protected",
         "is_taken",
         "loader_error",
@@ -58,6 +59,9 @@ class RequestState:
         """Set-Cookie headers that take away an old login which was moved, signed out or refused."""
         self.bound_answer: Response | None = None
         """What a browser is answered at a route of device binding: nothing the app does may change it."""
+        self.is_answered = False
+        """Whether the app has made its response, or makes that to an error: no other can take its place any more
+        (``DEVICE_BINDING``)."""
         self.is_protected = False
         """Whether ``login_required`` let this request through."""
         self.response_started = handshake is not None

@@ -25,7 +25,7 @@ from .client import see_other
 from .guards import login_required, logout_user
 from .next_url import next_of_request
 from .origin import is_same_host
-from .problems import BadRequestProblem, LinkSpent, NothingToResume
+from .problems import BadRequestProblem, LinkSpent, NothingToResume, Unauthenticated
 from .proving import require_proof
 from .query import query_args
 from .request import (
@@ -114,8 +114,10 @@ def refresh_short() -> Any:
 def _presented_token(short: ShortSession) -> str:
     """The token of a short session that came by cookie."""
     state = app_state()
-    tokens = request.cookies.getlist(state.settings.short_cookie)
-    return next(token for token in tokens if state.short_sessions.first_valid([token]) == short)
+    token = state.short_sessions.token_of(short, request.cookies.getlist(state.settings.short_cookie))
+    if token is None:  # which no cookie of this request gave
+        raise Unauthenticated
+    return token
 
 
 def _refreshed(short: ShortSession, token: str) -> Response:

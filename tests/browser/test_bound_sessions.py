@@ -463,6 +463,20 @@ def test_script_of_a_sibling_host_that_may_call_has_the_key_proven(
         assert (status, site.proofs(since)) == (200, 1)
 
 
+@pytest.mark.parametrize("ask", ["refresh()", "fetch('/form', { method: 'POST' })"])
+def test_the_script_of_a_page_gets_its_refresh_by_a_proof(alice: Chromium, site: HttpsSite, ask: str) -> None:
+    alice.open()
+    alice.page.evaluate(
+        "import('/session/static/corbado-session.js').then(({ createSession }) =>"
+        " { globalThis.session = createSession(); return session.start(); })"
+    )
+    for minutes in (5, 5, 16):
+        site.clock.move(minutes=minutes)
+        since = len(site.log)
+        assert alice.page.evaluate(f"session.{ask}.then((found) => found.user_id ?? found.status)") in ("alice", 200)
+        assert site.proofs(since) == (1 if "refresh" in ask or minutes > 15 else 0)
+
+
 # ---- a copy of the cookies
 
 

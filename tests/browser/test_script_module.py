@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.script_browser import (
     Browser,
+    captive_portal,
     code_of,
     locked,
     remaining,
@@ -239,8 +240,8 @@ def test_signing_out_offline_fails_and_says_so(browser_of_alice: Browser) -> Non
 def test_signing_out_behind_a_captive_portal_fails_and_says_so(browser_of_alice: Browser) -> None:
     """It answers everything with a redirect to its own page, which says nothing about the session."""
     page = browser_of_alice.begun()
-    browser_of_alice.server("/portal", "")
-    assert code_of(page, "session.signOut()") == "SessionUnavailable network"
+    with captive_portal(browser_of_alice):
+        assert code_of(page, "session.signOut()") == "SessionUnavailable network"
     assert page.evaluate("[session.current.user_id, told]") == ["alice", ["alice"]]
 
 

@@ -400,7 +400,7 @@ MUTANTS = [
     ),
     Mutant(
         SCRIPT,
-        'redirect: "error",',
+        'redirect: "manual",',
         'redirect: "follow",',
         "behind a captive portal signOut() says signed out while the session goes on",
         BROWSER + "test_script_module.py::test_signing_out_behind_a_captive_portal_fails_and_says_so",

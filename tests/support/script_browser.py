@@ -73,6 +73,14 @@ def locked(database: Path) -> Iterator[None]:
 
 
 @contextmanager
+def captive_portal(browser: Browser) -> Iterator[None]:
+    """One that is in between meanwhile."""
+    browser.server("/portal", "up")
+    yield
+    browser.server("/portal", "down")
+
+
+@contextmanager
 def slow_refreshes(browser: Browser, seconds: float = 1) -> Iterator[None]:
     """Those sent meanwhile are done at once and answered late."""
     browser.server("/slow", seconds)

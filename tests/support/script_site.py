@@ -107,7 +107,7 @@ def _add_controls(app: Flask, clock: MovingClock, revoke_user: Callable[[str], N
 
     @app.post("/portal")
     def portal() -> str:
-        app.config["PORTAL"] = True
+        app.config["PORTAL"] = request.get_data() == b"up"
         return ""
 
     @app.before_request
