@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import bindparam, case, select, update
 
 from .conditions import is_live, state_of
 from .engine import Database
@@ -56,14 +57,12 @@ class BindingStore:
                 reopened=0,
             )
         )
-        return self._changes(stmt)
+        return self._database.run(lambda connection: connection.execute(stmt).rowcount == 1, writes=True)
 
     def key(self, token: Token, at: datetime) -> BoundKey | None:
         """The key of a session; None where it is not live, or not bound. One statement."""
-        c = self._session.c
-        columns = (c.binding_key, c.binding_generation, c.challenge_used, c.ended_at, c.expires_at, c.idle_expires_at)
-        stmt = select(*columns).where(c.id == token.session_id, c.secret_hash == token.secret_hash)
-        row = self._database.run(lambda connection: connection.execute(stmt).one_or_none())
+        values = {"sid": token.session_id, "secret": token.secret_hash}
+        row = self._database.run(lambda connection: connection.execute(self._select, values).one_or_none())
         if row is None or row.binding_key is None or state_of(row, self._database.time(at)) != "live":
             return None
         return BoundKey(row.binding_key, row.binding_generation, row.challenge_used)
@@ -73,18 +72,26 @@ class BindingStore:
 
         Of two that were out at the same time, either may be answered first.
         """
+        values = {"sid": token.session_id, "secret": token.secret_hash, "answered": challenge}
+        return self._database.run(lambda connection: connection.execute(self._use, values).rowcount == 1, writes=True)
+
+    @cached_property
+    def _select(self) -> Any:
         c = self._session.c
-        is_newest = c.challenge_used < challenge
-        stmt = (
+        columns = (c.binding_key, c.binding_generation, c.challenge_used, c.ended_at, c.expires_at, c.idle_expires_at)
+        return select(*columns).where(c.id == bindparam("sid"), c.secret_hash == bindparam("secret"))
+
+    @cached_property
+    def _use(self) -> Any:
+        c = self._session.c
+        answered = bindparam("answered", type_=c.challenge_used.type)
+        is_newest = c.challenge_used < answered
+        return (
             update(self._session)
-            .where(c.id == token.session_id, c.secret_hash == token.secret_hash)
-            .where(c.challenge_used_before < challenge, c.challenge_used != challenge)
+            .where(c.id == bindparam("sid"), c.secret_hash == bindparam("secret"))
+            .where(c.challenge_used_before < answered, c.challenge_used != answered)
             .ordered_values(  # MySQL evaluates left to right
-                (c.challenge_used_before, case((is_newest, c.challenge_used), else_=challenge)),
-                (c.challenge_used, case((is_newest, challenge), else_=c.challenge_used)),
+                (c.challenge_used_before, case((is_newest, c.challenge_used), else_=answered)),
+                (c.challenge_used, case((is_newest, answered), else_=c.challenge_used)),
             )
         )
-        return self._changes(stmt)
-
-    def _changes(self, stmt: Any) -> bool:
-        return self._database.run(lambda connection: connection.execute(stmt).rowcount == 1, writes=True)
