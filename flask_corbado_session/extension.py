@@ -29,7 +29,8 @@ from .web.flask_wtf import spare_own_routes
 from .web.hooks import FlaskHooks
 from .web.live import GuardedStream
 from .web.own_templates import OwnSyntaxLoader
-from .web.problems import Problem, answer
+from .web.problem_handler import answer
+from .web.problems import Problem
 from .web.request import check_origin
 from .web.state import EXTENSION, app_state
 from .web.stray import check_places, refuse_name, watch_for_flask_login

@@ -19,8 +19,6 @@ class BoundKey:
     """The key a live session is bound to."""
 
     jwk: str = field(repr=False)
-    generation: int
-    """The first generation of long tokens that comes with a proof."""
     challenge_used: int
     """The newest challenge that was answered, in milliseconds."""
 
@@ -65,7 +63,7 @@ class BindingStore:
         row = self._database.run(lambda connection: connection.execute(self._select, values).one_or_none())
         if row is None or row.binding_key is None or state_of(row, self._database.time(at)) != "live":
             return None
-        return BoundKey(row.binding_key, row.binding_generation, row.challenge_used)
+        return BoundKey(row.binding_key, row.challenge_used)
 
     def use_challenge(self, token: Token, challenge: int) -> bool:
         """Note that a challenge was answered; False if it was before, or is older than the newest two. One statement.
@@ -78,7 +76,7 @@ class BindingStore:
     @cached_property
     def _select(self) -> Any:
         c = self._session.c
-        columns = (c.binding_key, c.binding_generation, c.challenge_used, c.ended_at, c.expires_at, c.idle_expires_at)
+        columns = (c.binding_key, c.challenge_used, c.ended_at, c.expires_at, c.idle_expires_at)
         return select(*columns).where(c.id == bindparam("sid"), c.secret_hash == bindparam("secret"))
 
     @cached_property

@@ -20,7 +20,8 @@ from flask import Blueprint, Response, json, request
 from ..model.errors import SessionNotFound, StoreUnavailable
 from ..sessions.parts import AppState
 from ..web.origin import is_foreign
-from ..web.problems import RETRY_AFTER, problem_type
+from ..web.problems import RETRY_AFTER, BadRequestProblem, problem_type
+from ..web.query import query_args
 from ..web.state import app_state
 from .api_query import QueryError, SessionRow, list_sessions, read_query
 from .attempts import FailedAttempts
@@ -62,9 +63,9 @@ def sessions() -> Json:
 
 def _arguments() -> dict[str, list[str]]:
     try:
-        return request.args.to_dict(flat=False)
-    except UnicodeDecodeError:
-        raise QueryError("", "The query of the URL must be UTF-8; percent-encode what is not ASCII.") from None
+        return query_args().to_dict(flat=False)
+    except BadRequestProblem as problem:
+        raise QueryError("", problem.description or "") from None
 
 
 def revoke(session_id: str) -> Json:

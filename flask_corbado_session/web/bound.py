@@ -16,11 +16,9 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, json, request
 
 from ..binding import headers
-from ..model.errors import StoreUnavailable
 from ..model.outcome import Anonymous
 from ..model.settings import Settings
 from ..sessions.bound import BoundSessions, NotBound, ProofRequired, Proven, RegistrationRefused
-from ..sessions.hooks import UserLoaderFailed
 from .cookies import bound_path, short_cookie_attributes
 from .origin import is_foreign
 from .problems import CsrfRejected, DeviceBindingRefused, Problem, ProofNeeded, SessionNotFoundProblem, Unavailable
@@ -68,11 +66,8 @@ def answer() -> Response | None:
         return None
     try:
         made = (_register if request.endpoint == _REGISTER else _refresh)(request_state, parts.bound)
-    except (StoreUnavailable, UserLoaderFailed) as error:
-        log.error("a bound session could not be refreshed just now; nobody is signed out", exc_info=error)
-        made = _problem(Unavailable())
-    except Exception:
-        log.exception("a bound session could not be refreshed; nobody is signed out")
+    except Exception:  # a database that is down, the app's user_loader, anything else: the browser keeps its key
+        log.exception("a bound session could not be refreshed just now; nobody is signed out")
         made = _problem(Unavailable())
     request_state.bound_answer = made
     request_state.outcome = request_state.outcome or Anonymous()  # an after_request that asks finds nobody
@@ -164,8 +159,7 @@ def _json(body: dict[str, Any]) -> Response:
 
 def _problem(problem: Problem) -> Response:
     """Always the problem+json: the browser asks, not the person."""
-    members = {name: value for name, value in problem.data.items() if name != "message"}
-    response = Response(json.dumps(members), problem.code, mimetype="application/problem+json")
+    response = Response(problem.as_json(), problem.code, mimetype="application/problem+json")
     if isinstance(problem, Unavailable):
         response.headers["Retry-After"] = str(problem.retry_after)
     return response

@@ -60,7 +60,7 @@ def login_required(
     respond = _login_response_rechecked if recheck else login_response
     if proof_max_age is None:
         return guard(respond, view)
-    age = proof_max_age if isinstance(proof_max_age, timedelta) else timedelta(seconds=proof_max_age)
+    age = as_timedelta(proof_max_age)
     if age < SHORTEST_PROOF_AGE:
         raise ValueError("proof_max_age must be at least 10 seconds: a browser proves its key once for a request")
 
@@ -71,6 +71,11 @@ def login_required(
         return response
 
     return guard(respond_proven, view)
+
+
+def as_timedelta(age: float | timedelta) -> timedelta:
+    """What a decorator was given as seconds, or as a timedelta."""
+    return age if isinstance(age, timedelta) else timedelta(seconds=age)
 
 
 def guard(respond: Callable[[], Any], view: Any = None) -> Any:

@@ -77,16 +77,14 @@ def _ask_from_here(request_state: RequestState) -> None:
     """
     if request.headers.get("Sec-Fetch-Mode") != "navigate":
         return
-    path = requested_path()
-    if request.method == "GET":
-        page = make_response(render_template("corbado_session/proving.html", path=path, fields=None))
+    is_form = request.method == "POST" and not request.files
+    if request.method != "GET" and not is_form:
+        return
+    path, fields = requested_path(), list(request.form.items(multi=True)) if is_form else None
+    page = make_response(render_template("corbado_session/proving.html", path=path, fields=fields))
+    if not is_form:
         page.headers["Refresh"] = f"0; url={path}"
-        raise _answer(request_state, page)
-    if request.method == "POST" and not request.files:
-        fields = list(request.form.items(multi=True))
-        raise _answer(
-            request_state, make_response(render_template("corbado_session/proving.html", path=path, fields=fields))
-        )
+    raise _answer(request_state, page)
 
 
 def _answer(request_state: RequestState, response: Response) -> HTTPException:

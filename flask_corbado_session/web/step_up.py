@@ -16,7 +16,7 @@ from .bearer import bearer_token
 from .challenge import abort_unauthenticated, return_path, sign_in_response, sign_in_url
 from .client import is_htmx, is_navigation
 from .current import end_disabled
-from .guards import guard, login_response, writable_request_state
+from .guards import as_timedelta, guard, login_response, writable_request_state
 from .problems import InsufficientAuthentication
 from .request import check_origin, find_outcome, presented_tokens, short_of, unavailable
 from .state import RequestState, current_request_state
@@ -47,7 +47,7 @@ def fresh_login_required(
     :returns: the view, guarded; or a decorator, when called with parentheses.
     """
     required = frozenset((amr,) if isinstance(amr, str) else amr or ())
-    age = max_age if isinstance(max_age, timedelta) else timedelta(seconds=max_age)
+    age = as_timedelta(max_age)
     return guard(lambda: login_response() or step_up_response(age, required), view)
 
 

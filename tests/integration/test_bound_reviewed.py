@@ -197,7 +197,7 @@ def test_which_token_a_short_session_was_read_from_is_known_when_it_has_ended(si
 
 
 @pytest.mark.parametrize(
-    "said", [ProofRequired("id", "secret", "why"), Registration("secret", "secret"), BoundKey("secret", 2, 1)]
+    "said", [ProofRequired("id", "secret", "why"), Registration("secret", "secret"), BoundKey("secret", 1)]
 )
 def test_no_key_and_no_challenge_stands_in_a_repr(said: object) -> None:
     assert "secret" not in repr(said)
