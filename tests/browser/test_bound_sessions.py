@@ -94,13 +94,18 @@ def test_what_chromium_sends_is_what_the_software_browser_sends(alice: Chromium,
 # ---- renewal
 
 
-def test_a_missing_cookie_is_renewed_before_the_page_is_asked_for(alice: Chromium, site: HttpsSite) -> None:
+def renew(alice: Chromium, site: HttpsSite, times: int) -> None:
+    """Let the short session end and ask for a page, so often: each time it is renewed with one proof."""
     since = len(site.log)
-    for _ in range(3):
+    for _ in range(times):
         site.clock.move(seconds=QUARTER + 1)
         alice.lose_short_session()
         assert alice.open() == 200
-    assert site.said(since) == [f"POST {REFRESH}+proof 200", "GET /page 200"] * 3
+    assert site.said(since) == [f"POST {REFRESH}+proof 200", "GET /page 200"] * times
+
+
+def test_a_missing_cookie_is_renewed_before_the_page_is_asked_for(alice: Chromium, site: HttpsSite) -> None:
+    renew(alice, site, times=3)
     assert [event["succeeded"] for event in alice.told("refresh")] == [True] * 3
 
 
@@ -331,12 +336,7 @@ def test_four_logins_are_four_sessions_of_which_the_last_one_counts(alice: Chrom
 
 def test_a_new_secret_key_costs_nobody_their_session(alice: Chromium, site: HttpsSite) -> None:
     site.started_anew(SECRET_KEY="another secret of forty characters, at least", SECRET_KEY_FALLBACKS=[SECRET_KEY])
-    since = len(site.log)
-    for _ in range(2):
-        site.clock.move(seconds=QUARTER + 1)
-        alice.lose_short_session()
-        assert alice.open() == 200
-    assert site.said(since) == [f"POST {REFRESH}+proof 200", "GET /page 200"] * 2
+    renew(alice, site, times=2)
 
 
 def test_a_new_key_in_the_key_file_costs_nobody_their_session(

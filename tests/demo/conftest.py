@@ -11,6 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from demo_site import create_app
+from tests.demo.passkeys import sign_up
+from tests.support.authenticator import SoftPasskey
 
 CONFIG: dict[str, Any] = {
     "SECRET_KEY": "0" * 16 + "1" * 16 + "a key for the tests",
@@ -18,6 +20,8 @@ CONFIG: dict[str, Any] = {
     "CORBADO_SESSION_KEYS_FILE": None,  # HS256: no file beside the tests
 }
 CREDENTIALS = {"email": "demo@example.com", "password": "correct horse battery"}
+UNLIMITED = {"DEMO_SIGN_IN_LIMIT": "10000 per minute", "DEMO_SIGN_UP_LIMIT": "10000 per minute"}
+"""For a site that answers every attempt: a 429 would hide what it thinks of the input."""
 PAGE = {"Accept": "text/html"}
 
 MakeApp = Callable[..., Flask]
@@ -43,6 +47,12 @@ def app(make_app: MakeApp) -> Flask:
 def client(app: Flask) -> FlaskClient:
     """A browser that nobody signed in with."""
     return app.test_client()
+
+
+@pytest.fixture
+def ada(app: Flask) -> SoftPasskey:
+    """The passkey of somebody who is signed in elsewhere."""
+    return sign_up(app.test_client())
 
 
 @pytest.fixture

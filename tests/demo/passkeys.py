@@ -9,6 +9,8 @@ from werkzeug.test import TestResponse
 
 from tests.support.authenticator import JSON, SoftPasskey
 
+CEREMONIES = ["sign-in", "sign-up", "add", "confirm"]
+
 EMAIL = "ada@example.com"
 
 

@@ -8,13 +8,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.demo.conftest import MakeApp
+from tests.demo.conftest import UNLIMITED, MakeApp
 
 
 @pytest.fixture
 def app(make_app: MakeApp) -> Flask:
-    """A site that answers every attempt: 429 would hide what it thinks of the input."""
-    return make_app(DEMO_SIGN_IN_LIMIT="10000 per minute", DEMO_SIGN_UP_LIMIT="10000 per minute")
+    """A site that answers every attempt."""
+    return make_app(**UNLIMITED)
 
 
 FORMS = ["/sign-in", "/sign-up", "/account/password", "/account/confirm"]

@@ -12,21 +12,15 @@ from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from demo_site.extensions import db
 from demo_site.passkey_challenges import LIFETIME, SpentChallenge
-from tests.demo.conftest import CREDENTIALS, MakeApp
+from tests.demo.conftest import CREDENTIALS, UNLIMITED, MakeApp
 from tests.demo.passkeys import code, finish, options, sign_in, sign_up
 from tests.support.authenticator import PRESENT, SoftPasskey
 
 
 @pytest.fixture
 def app(make_app: MakeApp) -> Flask:
-    """A site that answers every attempt: 429 would hide what it thinks of the input."""
-    return make_app(DEMO_SIGN_IN_LIMIT="10000 per minute", DEMO_SIGN_UP_LIMIT="10000 per minute")
-
-
-@pytest.fixture
-def ada(app: Flask) -> SoftPasskey:
-    """The passkey of somebody who is signed in elsewhere."""
-    return sign_up(app.test_client())
+    """A site that answers every attempt."""
+    return make_app(**UNLIMITED)
 
 
 def test_an_answer_is_good_once(ada: SoftPasskey, client: FlaskClient) -> None:

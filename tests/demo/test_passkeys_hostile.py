@@ -9,23 +9,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
-from tests.demo.conftest import PAGE, MakeApp
-from tests.demo.passkeys import EMAIL, code, finish, options, session, sign_up
+from tests.demo.conftest import PAGE, UNLIMITED, MakeApp
+from tests.demo.passkeys import CEREMONIES, EMAIL, code, finish, options, session, sign_up
 from tests.support.authenticator import JSON, SoftPasskey
-
-CEREMONIES = ["sign-in", "sign-up", "add", "confirm"]
 
 
 @pytest.fixture
 def app(make_app: MakeApp) -> Flask:
-    """A site that answers every attempt: 429 would hide what it thinks of the input."""
-    return make_app(DEMO_SIGN_IN_LIMIT="10000 per minute", DEMO_SIGN_UP_LIMIT="10000 per minute")
-
-
-@pytest.fixture
-def ada(app: Flask) -> SoftPasskey:
-    """The passkey of somebody who is signed in elsewhere."""
-    return sign_up(app.test_client())
+    """A site that answers every attempt."""
+    return make_app(**UNLIMITED)
 
 
 VALUES: list[Any] = [None, True, 0, -1, 1.5, "", "x", "\x00", "\ufffd", "x" * 3000, [], ["a"], {}, {"a": {}}]

@@ -10,23 +10,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
-from tests.demo.conftest import MakeApp
-from tests.demo.passkeys import EMAIL, code, confirm, finish, options, session, sign_in, sign_up
+from tests.demo.conftest import UNLIMITED, MakeApp
+from tests.demo.passkeys import CEREMONIES, EMAIL, code, confirm, finish, options, session, sign_in, sign_up
 from tests.support.authenticator import JSON, PRESENT, VERIFIED, SoftPasskey
-
-CEREMONIES = ["sign-in", "sign-up", "add", "confirm"]
 
 
 @pytest.fixture
 def app(make_app: MakeApp) -> Flask:
-    """A site that answers every attempt: 429 would hide what it thinks of the input."""
-    return make_app(DEMO_SIGN_IN_LIMIT="10000 per minute", DEMO_SIGN_UP_LIMIT="10000 per minute")
-
-
-@pytest.fixture
-def ada(app: Flask) -> SoftPasskey:
-    """The passkey of somebody who is signed in elsewhere."""
-    return sign_up(app.test_client())
+    """A site that answers every attempt."""
+    return make_app(**UNLIMITED)
 
 
 def test_a_copied_passkey_is_refused_and_its_owner_is_told(app: Flask, client: FlaskClient) -> None:

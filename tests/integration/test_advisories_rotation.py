@@ -15,7 +15,7 @@ from flask import Flask
 
 from flask_corbado_session.testing import MovingClock
 from tests.support.apps import rows_of
-from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
+from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, owner_of_a_session, processed
 from tests.support.oracle import BURST_WINDOW, MAX_REOPENS, MIN_AGE
 from tests.support.rules import database_down
 from tests.support.site import Site
@@ -30,11 +30,7 @@ def site(database_url: str) -> Site:
 
 @pytest.fixture
 def owner(app: Flask, clock: MovingClock) -> Jar:
-    """Signed in a while ago: the next refresh moves the row on."""
-    jar = Jar()
-    asked(app, jar, "/sign-in", "POST", user="alice")
-    clock.move(seconds=QUARTER)
-    return jar
+    return owner_of_a_session(app, clock)
 
 
 def race(app: Flask, jar: Jar, count: int) -> Sequence[Answer]:

@@ -17,7 +17,7 @@ from flask_corbado_session import session_refreshed, session_reuse_detected
 from flask_corbado_session.model.records import Context
 from flask_corbado_session.testing import MovingClock
 from tests.support.apps import rows_of
-from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, processed
+from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows, asked, owner_of_a_session, processed
 from tests.support.oracle import BURST_WINDOW, MAX_REOPENS, MIN_AGE, read
 from tests.support.site import Site
 
@@ -33,11 +33,7 @@ def site(database_url: str) -> Site:
 
 @pytest.fixture
 def owner(app: Flask, clock: MovingClock) -> Jar:
-    """Signed in a while ago: the next refresh promotes."""
-    jar = Jar()
-    asked(app, jar, "/sign-in", "POST", user="alice")
-    clock.move(seconds=QUARTER)
-    return jar
+    return owner_of_a_session(app, clock)
 
 
 @pytest.fixture

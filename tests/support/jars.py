@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from flask import Flask
 from sqlalchemy import NullPool, create_engine, text
 
+from flask_corbado_session.testing import MovingClock
 from tests.support.oracle import Row
 
 SHORT = "__Host-cbo_short_session"
@@ -198,3 +199,11 @@ def as_text(value: Any, name: str = "id") -> Any:
 def as_row(row: Mapping[str, Any]) -> Row:
     """What the transition asks of a row."""
     return Row(row["generation"], bytes(row["token_hash"]), row["rotated_at"], row["reopened"])
+
+
+def owner_of_a_session(app: Flask, clock: MovingClock) -> Jar:
+    """The jar of alice, who signed in a short lifetime ago: her next refresh moves the row on."""
+    jar = Jar()
+    asked(app, jar, "/sign-in", "POST", user="alice")
+    clock.move(minutes=15)
+    return jar
