@@ -55,7 +55,7 @@ def on_database(
     ended = EndedSet(sessions.changes_since, clock, settings.revocation_interval, settings.short_lifetime)
     verifier = ShortTokenVerifier(keys, settings.issuer, settings.audience)
     short_sessions = ShortSessionAuthenticator(verifier, ended, clock)
-    minter, ended_cache = Minter(settings, keys), EndedSessionCache(clock)
+    minter, ended_cache = Minter(settings, keys, verifier), EndedSessionCache(clock)
     rotation = Rotation(database, settings.idle_lifetime, binds=settings.device_binding)
     disown_links = DisownLinks(secret_keys, clock, devices, ended, sender)
     ending = Ending(clock, long_tokens, short_sessions, sessions, ended_cache, sender)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, bindparam, insert, select, update
 
 from ..model.clock import to_ms
 from ..model.errors import ConstraintViolated
@@ -45,10 +46,8 @@ class DeviceStore:
         With ``unused_is_new`` also if it has no session: the sign-in that added it failed, and nobody was told of it.
         One statement, two when it is new.
         """
-        c = self._device.c
-        was_used = select(self._session.c.id).where(self._session.c.device_id == c.id).exists().label("was_used")
-        known = select(c.id, was_used).where(c.user_id == user_id, c.cookie_hash == cookie_hash)
-        found = self._database.run(lambda connection: connection.execute(known).one_or_none())
+        cookie = {"of_user": user_id, "of_cookie": cookie_hash}
+        found = self._database.run(lambda connection: connection.execute(self._known, cookie).one_or_none())
         if found is not None:
             return found.id, describe() if unused_is_new and not found.was_used else None
         description, new_device_id = describe(), new_id()
@@ -63,12 +62,23 @@ class DeviceStore:
             "first_seen_at": to_ms(now),
         }
         try:
-            self._database.run(lambda connection: connection.execute(insert(self._device), row), writes=True)
+            self._database.run(lambda connection: connection.execute(self._insert, row), writes=True)
         except ConstraintViolated:
-            device_id = self._database.run(lambda connection: connection.execute(known).one()).id
+            device_id = self._database.run(lambda connection: connection.execute(self._known, cookie).one()).id
             # another's id: the same browser signed in twice at once. Ours: the answer of the first attempt was lost
             return device_id, description if device_id == new_device_id else None
         return new_device_id, description
+
+    @cached_property
+    def _known(self) -> Select[Any]:
+        """A cookie's device of a user. Built once: each sign-in asks."""
+        c = self._device.c
+        was_used = select(self._session.c.id).where(self._session.c.device_id == c.id).exists().label("was_used")
+        return select(c.id, was_used).where(c.user_id == bindparam("of_user"), c.cookie_hash == bindparam("of_cookie"))
+
+    @cached_property
+    def _insert(self) -> Insert:
+        return insert(self._device)
 
     def exists(self, device_id: str, user_id: str | None = None) -> bool:
         """Whether there is such a device (of this user)."""

@@ -68,6 +68,8 @@ class Database:
         self._held: PerProcess[_Held] = PerProcess(lambda: _Held(self._make))
         self._gave_up = threading.local()
         """``until`` when a thread that waited in vain does not wait again."""
+        self._has_failed = False
+        """Whether any thread ever waited in vain: the others need not look."""
 
     @property
     def engine(self) -> Engine:
@@ -88,7 +90,8 @@ class Database:
 
     def begin_request(self) -> None:
         """What this thread does next is a request of its own, and may wait anew."""
-        self._gave_up.until = 0.0
+        if self._has_failed:
+            self._gave_up.until = 0.0
 
     def run(
         self,
@@ -105,14 +108,14 @@ class Database:
         queues up within the process on SQLite. Raises :class:`StoreUnavailable` when the database does not answer.
         """
         started = monotonic()
-        if started < getattr(self._gave_up, "until", started):
+        if self._has_failed and started < getattr(self._gave_up, "until", started):
             raise StoreUnavailable("the database did not answer the statement before this one")
         try:
             return self._run(work, again or work, started, writes)
         except StoreUnavailable:
             # a request that has waited in vain once does not do so again with its next statement
             if monotonic() - started > STALE_WINDOW:
-                self._gave_up.until = monotonic() + STALE_WINDOW
+                self._has_failed, self._gave_up.until = True, monotonic() + STALE_WINDOW
             raise
 
     def _run(

@@ -4,7 +4,6 @@ classified."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -47,7 +46,6 @@ class _Advanced(NamedTuple):
     """What the statement that moves a row on reads back of it."""
 
     user_id: str
-    device_id: str
     expires_at: int
     auth_time: int
     amr: str
@@ -96,7 +94,6 @@ class Rotation:
             "now": now,
             "from_ip": context.ip,  # not "ip": an UPDATE would take that for the column
             "from_user_agent": context.user_agent,
-            "idle": now + self._idle_lifetime,
         }
 
     def _present_again(
@@ -112,7 +109,7 @@ class Rotation:
             return accepted_by(kind_of(row), row, bound=verdict.bound) if was_moved else verdict
         found_by = (row.end_reason, row.ended_at, row.previous_ip, row.previous_user_agent)
         if found_by == ("reuse", now, values["from_ip"], values["from_user_agent"]):
-            return replace(verdict, found_now=True, previous=Context(row.ip, row.user_agent))
+            return verdict._replace(found_now=True, previous=Context(row.ip, row.user_agent))
         return verdict
 
     def look(self, token: Token, at: datetime) -> Verdict | None:
@@ -212,7 +209,8 @@ class Rotation:
     def _advancing(self, conditions: Sequence[ColumnElement[bool]], values: Sequence[tuple[Any, Any]]) -> Any:
         c = self._session.c
         g, h = bindparam("g", type_=c.generation.type), bindparam("h", type_=c.token_hash.type)
-        now, idle = bindparam("now", type_=c.rotated_at.type), bindparam("idle", type_=c.rotated_at.type)
+        now = bindparam("now", type_=c.rotated_at.type)
+        idle = now + _number(self._idle_lifetime)
         parent = bindparam("parent", type_=c.token_hash.type)
         promote = (c.generation == g - _ONE) & (c.token_hash == parent) & (now - c.rotated_at > _number(MIN_AGE))
         is_current = (c.generation == g) & (c.token_hash == h)

@@ -8,15 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, cast
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     CompoundSelect,
     Connection,
     CursorResult,
+    Insert,
+    Integer,
     Select,
     and_,
+    bindparam,
     insert,
     select,
     union_all,
@@ -47,13 +52,13 @@ class SessionStore:
         row = new.as_row() | {"rotated_at": self._database.time(new.created_at)}
 
         def start(connection: Connection) -> list[str]:
-            connection.execute(insert(self._session), row)
+            connection.execute(self._insert, row)
             return self._end(connection, self._session.c.id.in_(superseded), "superseded", new.created_at)
 
         try:
             if superseded:
                 return self._database.transaction(start)
-            self._database.run(lambda connection: connection.execute(insert(self._session), row), writes=True)
+            self._database.run(lambda connection: connection.execute(self._insert, row), writes=True)
         except ConstraintViolated as error:
             # ids are random, so a row of this id is ours: the connection was lost after the commit, and the work was
             # done twice. Otherwise the device was deleted since it was found.
@@ -66,12 +71,23 @@ class SessionStore:
 
         Called after the insert has been committed, so that of two parallel sign-ins the later one sees both.
         """
+        values = {"of_user": user_id, "now": to_ms(now), "kept": limit}
+        ids = self._database.run(lambda connection: connection.execute(self._surplus, values).scalars().all())
+        return self.end_sessions(ids, "limit", now) if ids else []
+
+    @cached_property
+    def _insert(self) -> Insert:
+        """Like :attr:`_surplus` built once: each sign-in runs both."""
+        return insert(self._session)
+
+    @cached_property
+    def _surplus(self) -> Select[Any]:
+        """The ids of a user's live sessions but for the latest ``kept``."""
         c = self._session.c
         latest_first = (c.last_seen_at.desc(), c.created_at.desc(), c.id)
-        surplus = select(c.id).where(c.user_id == user_id, is_live(c, to_ms(now))).order_by(*latest_first).offset(limit)
+        live = select(c.id).where(c.user_id == bindparam("of_user"), is_live(c, bindparam("now", type_=BigInteger)))
         # MySQL and SQLite know no OFFSET without LIMIT
-        ids = self._database.run(lambda connection: connection.execute(surplus.limit(10_000)).scalars().all())
-        return self.end_sessions(ids, "limit", now) if ids else []
+        return live.order_by(*latest_first).limit(10_000).offset(bindparam("kept", type_=Integer))
 
     # ---- ending: each ends the live ones among the sessions it names and returns their ids, in one statement (two on
     # MySQL, which has no RETURNING)

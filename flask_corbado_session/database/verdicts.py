@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Row
 
@@ -30,13 +29,11 @@ class Token(Protocol):
     def parent_hash(self) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The token was good: what the new short session is made of, and whether the browser gets a child of the token."""
 
     kind: RefreshKind
     user_id: str
-    device_id: str
     expires_at: datetime
     auth_time: datetime
     amr: tuple[str, ...]
@@ -53,8 +50,7 @@ class Accepted:
         return self.kind != "hold"
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(NamedTuple):
     """The session no longer serves. ``found_now`` is true for the one call that found the reuse and ended it."""
 
     reason: GoneReason
@@ -63,8 +59,7 @@ class Gone:
     previous: Context | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProofMissing:
+class ProofMissing(NamedTuple):
     """The session is bound to a key of the browser's, and the token came without a proof by it. Nothing was changed."""
 
     user_id: str
@@ -95,12 +90,11 @@ def accepted_by(kind: RefreshKind, row: Any, *, bound: bool = False) -> Accepted
     return Accepted(
         kind=kind,
         user_id=row.user_id,
-        device_id=row.device_id,
         expires_at=from_ms(row.expires_at),
         auth_time=from_ms(row.auth_time),
         amr=tuple(row.amr.split()),
         persistent=row.persistent,
-        claims=json.loads(row.claims),
+        claims={} if row.claims == "{}" else json.loads(row.claims),
         short_not_before=None if row.short_not_before is None else from_ms(row.short_not_before),
         previous=Context(row.previous_ip, row.previous_user_agent) if kind == "reopen" else None,
         bound=bound,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from .frozen import FrozenDict, frozen
+from .frozen import FrozenDict
 
 EndReason = Literal["signed_out", "revoked", "operator", "reuse", "superseded", "user_disabled", "limit"]
 """Why a session was ended; stored."""
@@ -28,8 +28,7 @@ DEVICE_NAME_LENGTH = 80
 """Characters of the name a person gives a device."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """Where a request came from, as far as the settings let it be kept.
 
     :param ip: the address; None with ``CORBADO_SESSION_STORE_IP = False``.
@@ -48,8 +47,7 @@ class Changes(NamedTuple):
     not_before: Sequence[tuple[str, int]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ShortSession:
+class ShortSession(NamedTuple):
     """The verified content of a short session's token.
 
     :param user_id: whose it is (``sub``).
@@ -74,12 +72,9 @@ class ShortSession:
     amr: tuple[str, ...] = ()
     bound: bool = False
     """Whether the browser proved, for this short session, that it holds the key its long one is bound to."""
-    claims: Mapping[str, Any] = field(default_factory=FrozenDict)
-    """The app's own claims. They can't be changed, because one value serves every request with this token."""
-
-    def __post_init__(self) -> None:
-        if type(self.claims) is not FrozenDict:
-            object.__setattr__(self, "claims", frozen(dict(self.claims)))
+    claims: Mapping[str, Any] = FrozenDict()
+    """The app's own claims. They can't be changed (``frozen``), because one value serves every request with this token.
+    """
 
 
 @dataclass(frozen=True, slots=True)

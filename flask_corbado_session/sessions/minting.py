@@ -7,20 +7,22 @@ from datetime import datetime
 from typing import Any
 
 from ..keys.key import KeyRing
+from ..model.frozen import frozen
 from ..model.records import ShortSession
 from ..model.settings import Settings
-from ..tokens.short import mint, new_token_id
+from ..tokens.short import ShortTokenVerifier, mint, new_token_id
 
 _AMR_LIMIT = 255
 """Characters of a session's authentication methods together."""
 
 
 class Minter:
-    """Makes the short sessions of one app."""
+    """Makes the short sessions of one app. ``verifier`` is told of each: this process need not verify them."""
 
-    def __init__(self, settings: Settings, keys: KeyRing) -> None:
+    def __init__(self, settings: Settings, keys: KeyRing, verifier: ShortTokenVerifier) -> None:
         self._settings = settings
         self._keys = keys
+        self._verifier = verifier
 
     def mint(
         self,
@@ -46,9 +48,12 @@ class Minter:
             auth_time=auth_time.replace(microsecond=0),
             amr=tuple(amr),
             bound=bound,
-            claims=claims,
+            claims=frozen(claims),
         )
-        return short, mint(short, self._keys.signing(at), self._settings.audience, self._settings.short_cookie)
+        version = self._keys.version
+        token = mint(short, self._keys.signing(at), self._settings.audience, self._settings.short_cookie)
+        self._verifier.remember(token, short, version)
+        return short, token
 
 
 def check_amr(amr: Iterable[str]) -> tuple[str, ...]:

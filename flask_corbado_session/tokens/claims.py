@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..model.errors import InvalidShortSession
+from ..model.frozen import frozen
 from ..model.records import ShortSession
 
 SKEW = timedelta(seconds=30)
@@ -90,7 +91,7 @@ def _short_session(claims: dict[str, Any]) -> ShortSession:
         auth_time=_time(claims["auth_time"]) if "auth_time" in claims else None,
         amr=tuple(claims.get("amr", ())),
         bound=claims.get("dbsc") is True,
-        claims={name: value for name, value in claims.items() if name not in RESERVED},
+        claims=frozen({name: value for name, value in claims.items() if name not in RESERVED}),
     )
 
 

@@ -31,7 +31,7 @@ _LAST_OF_SIGNATURE = frozenset("AEIMQUYcgkosw048")
 """The characters whose two lowest bits are zero: 43 characters hold two bits more than a SHA-256."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would make it ten times as expensive
 class LongToken:
     """One link of a session's chain of tokens; ``parent_hash`` is the ``hash`` of the one before it."""
 

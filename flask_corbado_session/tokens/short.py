@@ -80,16 +80,17 @@ class ClaimsTooLarge(ValueError):
 
 def mint(short: ShortSession, key: Key, audience: str | None, cookie: str) -> str:
     """The signed token of ``short``; ValueError names the largest claim if a browser would drop the cookie."""
+    issued_at = _seconds(short.issued_at)
     payload: dict[str, Any] = {
         **short.claims,
         "iss": short.issuer,
         "sub": short.user_id,
         "sid": short.session_id,
-        "iat": _seconds(short.issued_at),
-        "nbf": _seconds(short.issued_at) - NOT_BEFORE_MARGIN,
+        "iat": issued_at,
+        "nbf": issued_at - NOT_BEFORE_MARGIN,
         "exp": _seconds(short.expires_at),
         "jti": short.token_id,
-        "auth_time": _seconds(short.auth_time or short.issued_at),
+        "auth_time": issued_at if short.auth_time is None else _seconds(short.auth_time),
         "amr": list(short.amr),
     }
     if audience is not None:
@@ -144,7 +145,8 @@ class ShortTokenVerifier:
         self._keys = keys
         self._policy = ClaimPolicy(issuer, audience, own=own)
         self._own = own
-        self._seen: dict[bytes, ShortSession] = {}
+        self._seen: dict[str, tuple[bytes, ShortSession]] = {}
+        """By what was signed, with a hash of the signature: so no token stays in memory."""
         self._seen_version: object = None
         self._lock = ProcessLock()
 
@@ -152,25 +154,30 @@ class ShortTokenVerifier:
         """The short session, or :class:`InvalidShortSession`. A known token is checked for expiry each time too."""
         if not token.isascii():
             raise InvalidShortSession("malformed", "expected a token of ASCII characters")
-        # keyed by a hash of the whole token: the time a look-up takes says nothing about a token, and none stays in
-        # memory. BLAKE2b, which is in Python itself, takes half of what OpenSSL's SHA-256 does for so short a text
-        digest = blake2b(token.encode()).digest()
-        version = self._keys.version
-        short = self._seen.get(digest) if version == self._seen_version else None
-        if short is None:
+        signed, _, signature = token.rpartition(".")
+        version, digest = self._keys.version, _digest(signature)
+        seen = self._seen.get(signed) if version == self._seen_version else None
+        if seen is None or seen[0] != digest:
             short = self._read(token, now)
-            self._remember(digest, short, version)
-        elif short.expires_at <= now:
+            self._remember(signed, digest, short, version)
+            return short
+        short = seen[1]
+        if short.expires_at <= now:
             raise expired(short.expires_at, now)
         return short
 
-    def _remember(self, digest: bytes, short: ShortSession, version: object) -> None:
+    def remember(self, token: str, short: ShortSession, version: object) -> None:
+        """Take a token that this process has just signed for verified; ``version`` is that of the keys before that."""
+        signed, _, signature = token.rpartition(".")
+        self._remember(signed, _digest(signature), short, version)
+
+    def _remember(self, signed: str, digest: bytes, short: ShortSession, version: object) -> None:
         with self._lock:
             if version != self._seen_version:
                 self._seen, self._seen_version = {}, version
             elif len(self._seen) >= _CACHE_SIZE:
                 del self._seen[next(iter(self._seen))]
-            self._seen[digest] = short
+            self._seen[signed] = digest, short
 
     def _read(self, token: str, now: datetime) -> ShortSession:
         algorithm, kid = _read_header(_header_of(token), self._own)
@@ -192,6 +199,11 @@ class ShortTokenVerifier:
             text = f"the key of that kid is bound to {key.algorithm}, the token came as {algorithm}"
             raise InvalidShortSession("algorithm", text)
         return key
+
+
+def _digest(signature: str) -> bytes:
+    # BLAKE2b, which is in Python itself, takes half of what OpenSSL's SHA-256 does for so short a text
+    return blake2b(signature.encode()).digest()
 
 
 def _header_of(token: str) -> str:

@@ -61,7 +61,7 @@ def wrap(application: Application, state: AppState, at_first: Callable[[], None]
             pending.clear()
         request_state = open_request_state(environ, state)
 
-        def start(status: str, headers: Headers, *exc_info: Any) -> Any:
+        def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
             request_state.response_started = True
             outcome, bound_answer = request_state.outcome, request_state.bound_answer
             if bound_answer is not None:
@@ -70,7 +70,7 @@ def wrap(application: Application, state: AppState, at_first: Callable[[], None]
                 headers = _private(headers)
                 if type(outcome) is not Active or request_state.drops_form or request_state.old_cookies:
                     headers += set_cookies(request_state, environ)
-            return start_response(status, headers, *exc_info)
+            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
         body = application(environ, start)
         return body if request_state.bound_answer is None else _replaced(body, request_state.bound_answer)

@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 from flask import Request, has_request_context
 
 from ..model.errors import BadData, SessionNotFound, StoreUnavailable
-from ..model.outcome import Active, Anonymous, Ended, Outcome, Refreshed, SignedOut, Started, Unproven
+from ..model.outcome import Active, Anonymous, Ended, Outcome, SignedOut, Started, Unproven
 from ..model.records import ShortSession
 from ..sessions.hooks import UserLoaderFailed
 from ..sessions.parts import AppState
@@ -57,7 +57,8 @@ def _may_ask_late(request_state: RequestState) -> bool:
 
 def short_of(outcome: Outcome | None) -> ShortSession | None:
     """The short session of an outcome that has one."""
-    return outcome.short if isinstance(outcome, (Active, Refreshed, Started)) else None
+    short: ShortSession | None = getattr(outcome, "short", None)
+    return short
 
 
 def current_short() -> ShortSession | None:
@@ -189,8 +190,9 @@ def found_or_503(work: Callable[[], T], not_found: str | None = None) -> T:
 def presented_tokens(request_state: RequestState) -> PresentedTokens:
     """What the request's cookies hold, and where it came from."""
     settings, current = request_state.app_state.settings, current_request()
+    cookies = current.cookies
     short, long, device = (
-        current.cookies.getlist(name)[:MOST_OF_ONE_NAME]
+        cookies.getlist(name)[:MOST_OF_ONE_NAME] if name in cookies else ()
         for name in (settings.short_cookie, settings.long_cookie, settings.device_cookie)
     )
     outcome = request_state.outcome

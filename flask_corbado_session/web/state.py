@@ -29,55 +29,44 @@ class RequestState:
     handshake of a socket, a copied context): each later context has a state of its own, with a user of its own.
     """
 
-    # nothing here refers to the environ, which refers to this: the garbage collector would have to find each request
-    __slots__ = (
-        "app_state",
-        "bound_answer",
-        "drops_form",
-        "handshake",
-        "identity",
-        "is_answered",
-        "is_protected",
-        "is_taken",
-        "loader_error",
-        "old_cookies",
-        "outcome",
-        "outer",
-        "response_started",
-        "user",
-    )
+    # Nothing here refers to the environ, which refers to this: the garbage collector would have to find each request.
+    # What few requests ask for stands on the class.
+    user: tuple[str | None, Any] | None = None
+    """The app's user and the id they were loaded for (``web/kept_user``)."""
+    old_cookies: tuple[str, ...] = ()
+    """Set-Cookie headers that take away an old login which was moved, signed out or refused."""
+    is_answered = False
+    """Whether the app has made its response, or makes that to an error: no other can take its place any more
+    (``DEVICE_BINDING``)."""
+    loader_error: Exception | None = None
+    """What the app's ``user_loader`` raised at this request's refresh: who needs the user gets it raised."""
+    drops_form = False
+    """Whether the form that waits in this browser (``web/resume``) is to be forgotten."""
+    identity: ShortSession | None = None
+    """For the first one: who the later contexts were last found to be."""
 
-    def __init__(
-        self, app_state: AppState, outer: RequestState | None = None, handshake: RequestState | None = None
-    ) -> None:
+    def __init__(self, app_state: AppState, outer: RequestState | None = None) -> None:
         self.app_state = app_state
-        self.outcome: Outcome | None = None
-        """None until someone asks."""
-        self.user: tuple[str | None, Any] | None = None
-        """The app's user and the id they were loaded for (``web/kept_user``)."""
-        self.old_cookies: tuple[str, ...] = ()
-        """Set-Cookie headers that take away an old login which was moved, signed out or refused."""
-        self.bound_answer: Response | None = None
-        """What a browser is answered at a route of device binding: nothing the app does may change it."""
-        self.is_answered = False
-        """Whether the app has made its response, or makes that to an error: no other can take its place any more
-        (``DEVICE_BINDING``)."""
-        self.is_protected = False
-        """Whether ``login_required`` let this request through."""
-        self.response_started = handshake is not None
-        """Whether the response has begun to leave, or left long ago; from then on nobody can ask for the first time."""
-        self.loader_error: Exception | None = None
-        """What the app's ``user_loader`` raised at this request's refresh: who needs the user gets it raised."""
-        self.drops_form = False
-        """Whether the form that waits in this browser (``web/resume``) is to be forgotten."""
-        self.handshake = handshake
-        """For a later context on an environ: the state of the first one."""
-        self.identity: ShortSession | None = None
-        """For the first one: who the later contexts were last found to be."""
-        self.is_taken = False
-        """Whether a request context uses this state."""
         self.outer = outer
         """The state of the app that this app is mounted in."""
+        self.outcome: Outcome | None = None
+        """None until someone asks."""
+        self.bound_answer: Response | None = None
+        """What a browser is answered at a route of device binding: nothing the app does may change it."""
+        self.response_started = False
+        """Whether the response has begun to leave, or left long ago; then nobody can ask for the first time."""
+        self.handshake: RequestState | None = None
+        """For a later context on an environ: the state of the first one."""
+        self.is_taken = False
+        """Whether a request context uses this state."""
+        self.is_protected = False
+        """Whether ``login_required`` let this request through."""
+
+    def later(self) -> RequestState:
+        """The state of a later context on this one's environ."""
+        later = RequestState(self.app_state)
+        later.handshake, later.response_started = self, True
+        return later
 
 
 def app_state(app: Flask | None = None) -> AppState:
@@ -124,6 +113,6 @@ def _take(environ: dict[str, Any], app: Flask) -> RequestState:
     elif first.is_taken:
         if state.parts is not None:
             state.parts.database.begin_request()
-        return RequestState(state, handshake=first)
+        return first.later()
     first.is_taken = True
     return first

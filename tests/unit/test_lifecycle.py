@@ -140,6 +140,19 @@ def test_a_valid_short_session_needs_no_statement(rules: Rules) -> None:
     assert seen == []
 
 
+def test_a_process_never_verifies_a_token_that_it_made(rules: Rules, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it would have cost is what another process makes of the token: the very same short session."""
+    asked: list[str] = []
+    monkeypatch.setattr(rules.state.keys, "find", asked.append)
+    started = rules.start(amr=["pwd", "otp"], claims={"role": "admin", "teams": [1, {"a": None}]})
+    rules.clock.move(MINUTE)
+    refreshed = rules.refresh(token_of(started))
+    for made in (started, refreshed):
+        assert rules.short_sessions.verify(made.short_token) == made.short
+        assert asked == []
+        assert rules_on_another_process(rules).short_sessions.verify(made.short_token) == made.short
+
+
 def test_the_ended_set_is_asked_for_once_an_interval(rules: Rules) -> None:
     started = rules.start()
     with statements_of(rules.database.engine) as seen:
