@@ -195,7 +195,7 @@ _ENVIRON = {
     "HTTP_HOST": "localhost",
     "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "REMOTE_ADDR": "127.0.0.1",
-    "wsgi.url_scheme": "http",
+    "wsgi.url_scheme": "https",  # as Secure cookies need it
     "wsgi.version": (1, 0),
     "wsgi.multithread": False,
     "wsgi.multiprocess": False,

@@ -124,9 +124,10 @@ class Database:
         replaced = False
         for attempt in count():
             try:
-                turn = self._turn(started) if writes else None
+                held = self._held.get()
+                turn = held.turn(started) if writes else None
                 try:
-                    return self._attempt(again if attempt else work)
+                    return held.attempt(again if attempt else work)
                 finally:
                     if turn is not None:
                         turn.release()
@@ -145,29 +146,6 @@ class Database:
                 else:
                     raise failure.error(error)  # noqa: B904 - which sets its cause itself
         raise AssertionError  # pragma: no cover - the loop has no end
-
-    def _turn(self, started: float) -> threading.Lock | None:
-        """This thread's turn to write, to be released; None where many may write.
-
-        SQLite has one writer at a time, and lets those who wait longest wait longest: of 64 refreshes by four processes
-        at once the last took 1.8 s without a queue, and 0.4 s with one.
-        """
-        held = self._held.get()
-        if held.engine.dialect.name != "sqlite":
-            return None
-        if not held.writing.acquire(timeout=max(0.0, started + TIMEOUT - monotonic())):
-            raise StoreUnavailable(SQLITE_LOCKED)
-        return held.writing
-
-    def _attempt(self, work: Callable[[Connection], T]) -> T:
-        with self.engine.connect() as connection:
-            try:
-                return work(connection)
-            except DBAPIError as error:
-                # to a server that takes no writes any more, say: the next connection may lead to its successor
-                if classify(error).kind == "lost" and not connection.invalidated:
-                    connection.invalidate()
-                raise
 
     def transaction(self, work: Callable[[Connection], T], again: Callable[[Connection], T] | None = None) -> T:
         """Run ``work`` in one transaction; ``again`` as in :meth:`run`."""
@@ -228,6 +206,29 @@ class _Held:
                 if self._engine is None:
                     self._engine = self._make()
         return self._engine
+
+    def turn(self, started: float) -> threading.Lock | None:
+        """This thread's turn to write, to be released; None where many may write.
+
+        SQLite has one writer at a time, and lets those who wait longest wait longest: of 64 refreshes by four processes
+        at once the last took 1.8 s without a queue, and 0.4 s with one.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return None
+        if not self.writing.acquire(timeout=max(0.0, started + TIMEOUT - monotonic())):
+            raise StoreUnavailable(SQLITE_LOCKED)
+        return self.writing
+
+    def attempt(self, work: Callable[[Connection], T]) -> T:
+        """Do the work on a connection."""
+        with self.engine.connect() as connection:
+            try:
+                return work(connection)
+            except DBAPIError as error:
+                # to a server that takes no writes any more, say: the next connection may lead to its successor
+                if classify(error).kind == "lost" and not connection.invalidated:
+                    connection.invalidate()
+                raise
 
     def dispose(self) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, Protocol
 
 from itsdangerous.encoding import base64_encode
@@ -126,6 +126,18 @@ def _derive(secret: str | bytes, whose: str) -> Key:
     material = hmac.new(raw, purpose, hashlib.sha256).digest()
     jwk = {"k": base64_encode(material).decode(), "kty": "oct"}
     return Key(thumbprint(jwk), "HS256", material, material)
+
+
+def hmac_sha256(key: bytes, message: bytes) -> bytes:
+    """The HMAC of a message. A key is taken up once, since that takes longer than to sign a short text."""
+    mac = _with_key(key).copy()
+    mac.update(message)
+    return mac.digest()
+
+
+@lru_cache(maxsize=64)
+def _with_key(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod=hashlib.sha256)
 
 
 def in_signing_order(secret_keys: Sequence[str | bytes]) -> list[bytes]:

@@ -30,12 +30,16 @@ class FrozenList(list[Any]):
         return list, (list(self),)
 
 
+NOTHING = FrozenDict()
+"""No claims at all, as most short sessions have."""
+
+
 def frozen(value: Any) -> Any:
     """A JSON value, frozen all the way down. What is frozen already is returned as it is."""
     if isinstance(value, (FrozenDict, FrozenList)):
         return value
     if isinstance(value, dict):
-        return FrozenDict({name: frozen(item) for name, item in value.items()})
+        return FrozenDict({name: frozen(item) for name, item in value.items()}) if value else NOTHING
     if isinstance(value, (list, tuple)):
         return FrozenList(map(frozen, value))
     return value

@@ -49,7 +49,7 @@ class ProcessLock:
         self._locks.get().release()
 
     def __enter__(self) -> None:
-        self.acquire()
+        self._locks.get().acquire()
 
     def __exit__(self, *_: object) -> None:
-        self.release()
+        self._locks.get().release()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from .frozen import FrozenDict
+from .frozen import NOTHING
 
 EndReason = Literal["signed_out", "revoked", "operator", "reuse", "superseded", "user_disabled", "limit"]
 """Why a session was ended; stored."""
@@ -72,7 +72,7 @@ class ShortSession(NamedTuple):
     amr: tuple[str, ...] = ()
     bound: bool = False
     """Whether the browser proved, for this short session, that it holds the key its long one is bound to."""
-    claims: Mapping[str, Any] = FrozenDict()
+    claims: Mapping[str, Any] = NOTHING
     """The app's own claims. They can't be changed (``frozen``), because one value serves every request with this token.
     """
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ..keys.key import KeyRing
+from ..model.clock import whole_seconds
 from ..model.frozen import frozen
 from ..model.records import ShortSession
 from ..model.settings import Settings
@@ -40,12 +41,12 @@ class Minter:
         short = ShortSession(
             user_id=user_id,
             session_id=session_id,
-            issued_at=at.replace(microsecond=0),
+            issued_at=whole_seconds(at),
             # a short session never outlives the long one it came from
-            expires_at=min(at + self._settings.short_lifetime, long_expires_at).replace(microsecond=0),
+            expires_at=whole_seconds(min(at + self._settings.short_lifetime, long_expires_at)),
             issuer=self._settings.issuer,
             token_id=new_token_id(),
-            auth_time=auth_time.replace(microsecond=0),
+            auth_time=whole_seconds(auth_time),
             amr=tuple(amr),
             bound=bound,
             claims=frozen(claims),

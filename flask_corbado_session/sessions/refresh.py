@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 from ..database.rotation import Rotation
 from ..database.verdicts import Accepted, Gone, ProofMissing
@@ -125,26 +125,29 @@ class Refresh:
 
     def mint(self, session_id: str, accepted: Accepted, at: datetime) -> tuple[ShortSession, str]:
         """The new short session: with the claims of now, or those of the sign-in where the former can't be had."""
-        mint = partial(
-            self._minter.mint,
-            accepted.user_id,
-            session_id,
-            _minted_at(at, accepted.short_not_before),
-            long_expires_at=accepted.expires_at,
-            auth_time=accepted.auth_time,
-            amr=accepted.amr,
-            bound=accepted.bound,
-        )
+
+        def mint(claims: Mapping[str, Any]) -> tuple[ShortSession, str]:
+            return self._minter.mint(
+                accepted.user_id,
+                session_id,
+                _minted_at(at, accepted.short_not_before),
+                long_expires_at=accepted.expires_at,
+                auth_time=accepted.auth_time,
+                amr=accepted.amr,
+                bound=accepted.bound,
+                claims=claims,
+            )
+
         try:
             loaded = check_claims(self._hooks.claims(accepted.user_id))
         except Exception as error:  # the app's own; it must not sign anyone out, nor break pages that need no claim
             self._report_claims(session_id, error)
-            return mint(claims=accepted.claims)
+            return mint(accepted.claims)
         try:
-            minted = mint(claims={**accepted.claims, **loaded})
+            minted = mint({**accepted.claims, **loaded})
         except ClaimsTooLarge as error:
             self._report_claims(session_id, error)
-            return mint(claims=accepted.claims)
+            return mint(accepted.claims)
         self._reported = ""
         return minted
 

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from ..model.errors import InvalidShortSession
 from ..model.frozen import frozen
 from ..model.records import ShortSession
 
-SKEW = timedelta(seconds=30)
-"""How far ``iat`` and ``nbf`` may lie ahead, for clocks that differ."""
+SKEW = 30
+"""Seconds by which ``iat`` and ``nbf`` may lie ahead, for clocks that differ."""
 
 RESERVED = frozenset({"iss", "sub", "sid", "aud", "iat", "nbf", "exp", "jti", "auth_time", "amr", "dbsc"})
 _REQUIRED = ("iss", "sub", "exp")
 _OWN = ("iss", "sub", "exp", "sid", "iat", "nbf", "jti", "auth_time", "amr")
-_STRINGS = frozenset({"iss", "sub", "sid", "jti"})
-_TIMES = frozenset({"iat", "nbf", "exp", "auth_time"})
 _LAST_SECOND = 253402300799  # the year 9999, where datetime ends
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _LAST_SECOND
+
+
+def _are_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("iss", "sub", "sid", "jti"), (_is_text, "a non-empty string")),
+    **dict.fromkeys(("iat", "nbf", "exp", "auth_time"), (_is_time, "whole seconds since 1970")),
+    "amr": (_are_strings, "a list of strings"),
+    "aud": (lambda value: isinstance(value, str) or _are_strings(value), "a string or a list of strings"),
+}
 
 
 class ClaimPolicy:
@@ -33,8 +52,9 @@ class ClaimPolicy:
         for name in self._required:
             if name not in claims:
                 raise InvalidShortSession("claims", f"expected the claim {name!r}, and it is missing")
-        for name, value in claims.items():
-            _check_type(name, value)
+        for name, (fits, expected) in _TYPES.items():
+            if name in claims and not fits(claims[name]):
+                raise InvalidShortSession("claims", f"expected {name!r} to be {expected}, not {shown(claims[name])}")
         if claims["iss"] != self._issuer:
             raise InvalidShortSession("issuer", f"expected the issuer {self._issuer!r}, not {shown(claims['iss'])}")
         self._check_audience(claims.get("aud"))
@@ -50,32 +70,13 @@ class ClaimPolicy:
             raise InvalidShortSession("audience", f"expected the audience {self._audience!r}, not {shown(audience)}")
 
 
-def _check_type(name: str, value: Any) -> None:
-    if name in _STRINGS:
-        fits, expected = isinstance(value, str) and value != "", "a non-empty string"
-    elif name in _TIMES:
-        fits = type(value) is int and 0 <= value <= _LAST_SECOND
-        expected = "whole seconds since 1970"
-    elif name == "amr":
-        fits, expected = _are_strings(value), "a list of strings"
-    elif name == "aud":
-        fits, expected = isinstance(value, str) or _are_strings(value), "a string or a list of strings"
-    else:
-        return
-    if not fits:
-        raise InvalidShortSession("claims", f"expected {name!r} to be {expected}, not {shown(value)}")
-
-
-def _are_strings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
 def _check_times(claims: dict[str, Any], now: datetime) -> None:
+    seconds = now.timestamp()
     for name in ("iat", "nbf"):
-        if name in claims and _time(claims[name]) > now + SKEW:
+        if claims.get(name, 0) > seconds + SKEW:
             text = f"its {name} {_time(claims[name]):%FT%TZ} lies ahead of {now:%FT%TZ}"
             raise InvalidShortSession("not_yet_valid", text)
-    if _time(claims["exp"]) <= now:
+    if claims["exp"] <= seconds:
         raise expired(_time(claims["exp"]), now)
 
 

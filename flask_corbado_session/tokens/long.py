@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous.signer import SigningAlgorithm
 
-from ..keys.key import in_signing_order
+from ..keys.key import hmac_sha256, in_signing_order
 from .ids import is_id
 
 _LAYOUT = struct.Struct(">30s16sI16s32s")
@@ -40,23 +41,23 @@ class LongToken:
     generation: int
     nonce: bytes = field(repr=False)
     parent_hash: bytes = field(repr=False)
-    _hashes: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Those that were asked for; a refresh asks twice for each."""
+    _secret_hash: bytes = field(default=b"", init=False, repr=False, compare=False)
+    _hash: bytes = field(default=b"", init=False, repr=False, compare=False)
+    """Kept once they were asked for: a refresh asks twice for each."""
 
     @property
     def secret_hash(self) -> bytes:
         """SHA-256 of the session's secret; every statement compares it."""
-        if "secret" not in self._hashes:
-            self._hashes["secret"] = hashlib.sha256(self.secret).digest()
-        return self._hashes["secret"]
+        self._secret_hash = self._secret_hash or hashlib.sha256(self.secret).digest()
+        return self._secret_hash
 
     @property
     def hash(self) -> bytes:
         """Its identity. It does not depend on the signing key, so that keys can be rotated."""
-        if "token" not in self._hashes:
+        if not self._hash:
             hashed = _HASHED.pack(b"id", self.session_id.encode(), self.generation, self.nonce, self.parent_hash)
-            self._hashes["token"] = hashlib.sha256(hashed).digest()
-        return self._hashes["token"]
+            self._hash = hashlib.sha256(hashed).digest()
+        return self._hash
 
     def child(self) -> LongToken:
         """A new successor. It is not stored: the row is told of it when it is used."""
@@ -114,7 +115,14 @@ def signer(secret_keys: Sequence[str | bytes], salt: str) -> Signer:
     deriving = Signer(b"", salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
     # derived once: itsdangerous would do it for each token
     keys = [deriving.derive_key(key) for key in in_signing_order(secret_keys)]
-    return Signer(keys, salt=salt, key_derivation="none", digest_method=hashlib.sha256)
+    return Signer(keys, salt=salt, key_derivation="none", algorithm=_HMAC())
+
+
+class _HMAC(SigningAlgorithm):
+    """HMAC-SHA256."""
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        return hmac_sha256(key, value)
 
 
 def unsign(by: Signer, value: str, body_length: int) -> bytes | None:

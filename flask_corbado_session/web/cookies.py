@@ -148,11 +148,10 @@ def _cookies_of(outcome: Outcome | None, settings: Settings, now: datetime) -> l
             return [
                 _short(settings, outcome.short_token, short.expires_at, now, outcome.persistent),
                 _cookie(settings, settings.long_cookie, outcome.long_token, age),
-                _cookie(settings, settings.device_cookie, outcome.device_token, DEVICE_LIFETIME),
+                _cookie(settings, settings.device_cookie, outcome.device_token, int(DEVICE_LIFETIME.total_seconds())),
             ]
         case SignedOut(clears_cookies=True):
-            gone = timedelta(0)
-            return [_cookie(settings, name, "", gone) for name in (settings.short_cookie, settings.long_cookie)]
+            return [_cookie(settings, name, "", 0) for name in (settings.short_cookie, settings.long_cookie)]
         case _:  # a passive failure deletes nothing
             return []
 
@@ -163,7 +162,7 @@ def _short(settings: Settings, token: str, expires_at: datetime, now: datetime, 
 
 def expired_short_cookie(settings: Settings) -> str:
     """Takes the short session's cookie away."""
-    return _cookie(settings, settings.short_cookie, "", timedelta(0))
+    return _cookie(settings, settings.short_cookie, "", 0)
 
 
 def short_cookie_attributes(settings: Settings) -> str:
@@ -171,23 +170,22 @@ def short_cookie_attributes(settings: Settings) -> str:
     return _cookie(settings, settings.short_cookie, "x", None).partition("; ")[2]
 
 
-def _age(expires_at: datetime, now: datetime, persistent: bool) -> timedelta | None:
+def _age(expires_at: datetime, now: datetime, persistent: bool) -> int | None:
+    """Seconds that a cookie lives; None if it ends with the browser's own session."""
     # at least a second: an age of 0 would delete what was just written
-    return max(expires_at - now, timedelta(seconds=1)) if persistent else None
+    return max(ceil((expires_at - now).total_seconds()), 1) if persistent else None
 
 
-def _cookie(settings: Settings, name: str, value: str, age: timedelta | None) -> str:
-    where = name, settings.cookie_domain, settings.cookie_secure, settings.cookie_samesite
-    if age is None:
-        return f"{name}={value}{_attributes(*where)[0]}"
-    if age == timedelta(0):
-        return dump_cookie(name, "", max_age=0, expires=0, sync_expires=False, **_kinds(*where[1:]))
-    before, after = _attributes(*where, max_age=True)
-    return f"{name}={value}{before}{ceil(age.total_seconds())}{after}"
+def _cookie(settings: Settings, name: str, value: str, age: int | None) -> str:
+    where = settings.cookie_domain, settings.cookie_secure, settings.cookie_samesite
+    if age == 0:
+        return dump_cookie(name, "", max_age=0, expires=0, sync_expires=False, **_kinds(*where))
+    before, after = _attributes(name, *where, age is not None)
+    return f"{name}={value}{before}" if age is None else f"{name}={value}{before}{age}{after}"
 
 
 @lru_cache(maxsize=64)
-def _attributes(name: str, domain: str | None, secure: bool, samesite: str, max_age: bool = False) -> tuple[str, str]:
+def _attributes(name: str, domain: str | None, secure: bool, samesite: str, max_age: bool) -> tuple[str, str]:
     """What Werkzeug writes after a value, and after the number of seconds: it is the same each time.
 
     Our values are base64url with dots: it would not quote them.
@@ -205,13 +203,13 @@ def _kinds(domain: str | None, secure: bool, samesite: str) -> dict[str, Any]:
 
 def _warn_plain_http(state: AppState, environ: dict[str, Any]) -> None:
     """A Secure cookie that came over http is dropped without a word, by scripts on loopback too; we say it, once."""
+    if environ.get("wsgi.url_scheme") != "http":
+        return
     name = environ.get("HTTP_HOST", environ.get("SERVER_NAME", ""))
     host = name if name.endswith("]") else name.rpartition(":")[0] or name
     loopback = host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "[::1]"
     about = _OF_SCRIPTS if loopback else _OF_BROWSERS
-    if environ.get("wsgi.url_scheme") != "http" or about in state.logged_once:
-        return
-    if loopback and not is_script(environ):
+    if about in state.logged_once or (loopback and not is_script(environ)):
         return
     state.logged_once.add(about)
     log.warning("Secure cookies were set over plain http, and %s", about)

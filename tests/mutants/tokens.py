@@ -5,10 +5,39 @@ from __future__ import annotations
 from .mutant import Mutant
 
 LONG, SHORT, CLAIMS, IDS = "tokens/long.py", "tokens/short.py", "tokens/claims.py", "tokens/ids.py"
+JWS = "tokens/jws.py"
 OF_LONG, OF_SHORT = "test_long_token.py::", "test_short_token.py::"
 REFUSED = "test_short_token_refused.py::test_a_bad_token_is_refused_with_its_code"
 
 MUTANTS = [
+    Mutant(
+        "keys/key.py",
+        "mac = _with_key(key).copy()",
+        "mac = _with_key(key)",
+        "what was signed before is signed too: after the first token of a process none is good",
+        OF_LONG + "test_a_token_is_read_back",
+    ),
+    Mutant(
+        "sessions/minting.py",
+        "issued_at=whole_seconds(at),",
+        "issued_at=at,",
+        "a token that this process made says another time here than elsewhere",
+        "test_lifecycle.py::test_a_process_never_verifies_a_token_that_it_made",
+    ),
+    Mutant(
+        "sessions/minting.py",
+        "self._verifier.remember(token, short, version)",
+        "pass",
+        "each process verifies what it has just signed",
+        "test_lifecycle.py::test_a_process_never_verifies_a_token_that_it_made",
+    ),
+    Mutant(
+        JWS,
+        "return _canonical(payload), signed, _header(header), _canonical(signature)",
+        'return _canonical(payload), signed, {"alg": "HS256"}, _canonical(signature)',
+        "the algorithm is not the one that the token names",
+        OF_SHORT + "test_a_token_of_the_other_algorithm_is_good_under_its_own_key",
+    ),
     Mutant(
         LONG,
         "self.generation + 1, secrets.token_bytes(16), self.hash)",
@@ -108,7 +137,7 @@ MUTANTS = [
         OF_SHORT + "test_no_other_key_takes_a_token_that_says_ed25519",
     ),
     Mutant(
-        SHORT,
+        JWS,
         "algorithms=[algorithm])",
         'algorithms=[algorithm], options={"verify_signature": False})',
         "anybody writes a short session",
@@ -171,8 +200,8 @@ MUTANTS = [
         "test_short_token_refused.py::test_4096_bytes_are_parsed_and_not_one_more",
     ),
     Mutant(
-        SHORT,
-        "if base64_encode(content) != segment:",
+        JWS,
+        "if base64_encode(content) != part:",
         "if False:",
         "second spellings of a token",
         "test_short_token_refused.py::test_a_signature_has_one_spelling",
@@ -200,8 +229,8 @@ MUTANTS = [
     ),
     Mutant(
         CLAIMS,
-        'if _time(claims["exp"]) <= now:',
-        'if _time(claims["exp"]) < now:',
+        'if claims["exp"] <= seconds:',
+        'if claims["exp"] < seconds:',
         "a token serves in the very second of its end, when the long one is over",
         "test_short_token_refused.py::test_a_token_ends_in_the_very_second_of_its_exp",
     ),
@@ -228,8 +257,8 @@ MUTANTS = [
     ),
     Mutant(
         CLAIMS,
-        "SKEW = timedelta(seconds=30)",
-        "SKEW = timedelta(minutes=30)",
+        "SKEW = 30",
+        "SKEW = 30 * 60",
         "tokens made for later serve half an hour early",
         OF_SHORT + "test_clocks_may_differ_by_no_more_than_that",
     ),
@@ -242,8 +271,8 @@ MUTANTS = [
     ),
     Mutant(
         CLAIMS,
-        "type(value) is int and 0 <= value <= _LAST_SECOND",
-        "type(value) is int",
+        "return type(value) is int and 0 <= value <= _LAST_SECOND",
+        "return type(value) is int",
         "a time beyond the year 9999 is a 500",
         REFUSED,
     ),

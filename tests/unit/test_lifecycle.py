@@ -144,6 +144,7 @@ def test_a_process_never_verifies_a_token_that_it_made(rules: Rules, monkeypatch
     """What it would have cost is what another process makes of the token: the very same short session."""
     asked: list[str] = []
     monkeypatch.setattr(rules.state.keys, "find", asked.append)
+    rules.clock.move(microseconds=123_456)
     started = rules.start(amr=["pwd", "otp"], claims={"role": "admin", "teams": [1, {"a": None}]})
     rules.clock.move(MINUTE)
     refreshed = rules.refresh(token_of(started))
