@@ -21,6 +21,11 @@ _IMPORTS = {
     "nothing": "pass",
     "flask": "import flask",
     "ours": "import flask, flask_corbado_session as f; f.CorbadoSession, f.login_required, f.login_user",
+    "needs": "import flask, flask_sqlalchemy, jwt",
+}
+_IMPORT_TITLES = {
+    "ours": "import, against Flask's own (goal: at most 3.2)",
+    "needs": "of that Flask, Flask-SQLAlchemy and PyJWT",
 }
 
 _BARE_APP = """
@@ -104,9 +109,13 @@ def figures(environment: Environment, folder: Path) -> dict[str, str]:
     """Import, memory, wheel and dependencies."""
     found = {}
     if shutil.which("valgrind"):
+        # with bytecode, which an installed package has; a checkout may have none
+        subprocess.run([environment.python, "-m", "compileall", "-q", "flask_corbado_session"], cwd=environment.root,
+                       check=True)  # fmt: skip
         counted = {name: _import_instructions(environment, code) for name, code in _IMPORTS.items()}
-        ratio = (counted["ours"] - counted["nothing"]) / (counted["flask"] - counted["nothing"])
-        found["import, against Flask's own (goal: at most 3.2; Flask-SQLAlchemy included)"] = f"{ratio:.2f}"
+        flask = counted["flask"] - counted["nothing"]
+        for name in ("ours", "needs"):
+            found[_IMPORT_TITLES[name]] = f"{(counted[name] - counted['nothing']) / flask:.2f}"
     memory = [_memory(environment, code) for code in (_BARE_APP, _BARE_APP + _OUR_APP)]
     found["memory of a worker beyond the bare app's, before its first request"] = f"{memory[1] - memory[0]:.0f} MB"
     found["size of the wheel"] = f"{_wheel_size(environment.root, folder) / 1024:.0f} KB"

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .database.binding import BindingStore
 from .database.cleanup import Cleanup
 from .database.devices import DeviceStore
 from .database.engine import Database
 from .database.rotation import Rotation
 from .database.sessions import SessionStore
 from .keys.key import KeyRing, SecretKeys, weakness
-from .keys.ring import KeyFile
 from .model.clock import Clock
 from .model.errors import SettingsError
 from .model.settings import DEFAULT_ISSUER, PREFIX, Settings
 from .sessions.ahead import RefreshAhead
-from .sessions.bound import BoundSessions
 from .sessions.connected import ConnectedSessions
 from .sessions.ending import Ending
 from .sessions.hooks import Hooks
@@ -35,6 +32,9 @@ from .tokens.long import DeviceTokenSigner, LongTokenSigner
 from .tokens.short import ShortTokenVerifier
 from .verification.ended import EndedSessionCache, EndedSet
 from .verification.short_sessions import ShortSessionAuthenticator
+
+if TYPE_CHECKING:
+    from .keys.ring import KeyFile
 
 
 def on_database(
@@ -64,7 +64,12 @@ def on_database(
         settings, clock, minter, long_tokens, device_tokens, sessions, devices, ending, disown_links, hooks, sender
     )
     refresh = Refresh(settings, clock, minter, long_tokens, rotation, ended_cache, ending, hooks, sender)
-    bound = BoundSessions(settings, clock, secret_keys, long_tokens, BindingStore(database), refresh, ended, sender)
+    bound = None
+    if settings.device_binding:
+        from .database.binding import BindingStore  # which few apps switch on
+        from .sessions.bound import BoundSessions
+
+        bound = BoundSessions(settings, clock, secret_keys, long_tokens, BindingStore(database), refresh, ended, sender)
     parts = DatabaseParts(
         database,
         sign_in,
@@ -75,7 +80,7 @@ def on_database(
         disown_links,
         ended_cache,
         ConnectedSessions(clock, long_tokens, rotation, ending, hooks, refresh.mint),
-        bound if settings.device_binding else None,
+        bound,
     )
     return AppState(settings, clock, keys, secret_keys, short_sessions, hooks, parts, reads_cookies=True)
 
@@ -122,6 +127,8 @@ def key_ring(settings: Settings, folder: str, clock: Clock, *, load: bool) -> Ke
     """
     if settings.keys_file is None:
         return None
+    from .keys.ring import KeyFile  # which an app that signs with SECRET_KEY does not need
+
     keys = KeyFile(Path(folder) / settings.keys_file, clock)
     if load:
         keys.load()

@@ -10,8 +10,7 @@ from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from . import assembly
-from .cli import commands
-from .cli.keys import is_running_command
+from .cli.entry import group, is_running_command
 from .database.engine import Database
 from .database.tables import tables_in
 from .model.clock import Clock
@@ -20,25 +19,25 @@ from .model.settings import Settings
 from .model.users import UserId
 from .sessions.hooks import ClaimsLoader
 from .sessions.parts import AppState
-from .web import actions, bound, cookies, live, text, views
+from .web import actions, cookies, text, views
 from .web.actions import ANY_USER, AnyUser
 from .web.app_engine import AppEngine
 from .web.csrf_exempt import exempt_from_origin_check
 from .web.current import current_session, current_user
 from .web.flask_wtf import spare_own_routes
 from .web.hooks import FlaskHooks
-from .web.live import GuardedStream
 from .web.own_templates import OwnSyntaxLoader
 from .web.problem_handler import answer
 from .web.problems import Problem
 from .web.request import check_origin
 from .web.state import EXTENSION, app_state
 from .web.stray import check_places, refuse_name, watch_for_flask_login
-from .web.watcher import LiveConnection
 
 if TYPE_CHECKING:
     from .operators.pages import Allow
     from .operators.panel import DisplayNames
+    from .web.live import GuardedStream
+    from .web.watcher import LiveConnection
 
 __all__ = ["ANY_USER", "AnyUser", "CorbadoSession"]
 
@@ -93,7 +92,7 @@ class CorbadoSession:
         watch_for_flask_login(app)
         app.wsgi_app = cookies.wrap(app.wsgi_app, state, lambda: _at_first(app))  # type: ignore[method-assign, assignment]
         app.register_blueprint(_routes(state))
-        app.cli.add_command(commands.group)
+        app.cli.add_command(group)
         app.jinja_env.globals.update(current_session=current_session, current_user=current_user)
         text.add_to(app.jinja_env)
         if app.jinja_env.loader is not None:
@@ -329,6 +328,8 @@ class CorbadoSession:
             ``forget()`` once the connection has closed.
         :raises Problem: a 401, when nobody is signed in.
         """
+        from .web import live  # which few apps need
+
         return live.end_on_revocation(close)
 
     def guard_stream(self, iterable: Iterable[T]) -> GuardedStream[T]:
@@ -343,6 +344,8 @@ class CorbadoSession:
         :returns: an iterator of the same items, which stops within about a second of the session's end.
         :raises Problem: a 401, when nobody is signed in.
         """
+        from .web import live
+
         return live.guard_stream(iterable)
 
     # ---- the request
@@ -369,7 +372,10 @@ class CorbadoSession:
 def _at_first(app: Flask) -> None:
     """What waits for the app to be complete."""
     spare_own_routes(app)
-    bound.stand_first(app)
+    if app_state(app).settings.device_binding:
+        from .web import bound  # which few apps switch on
+
+        bound.stand_first(app)
 
 
 def _routes(state: AppState) -> Blueprint:

@@ -19,7 +19,7 @@ from .keys import group as keys_group
 
 T = TypeVar("T")
 
-group = AppGroup("corbado-session", help="Manage long sessions: create the tables, list, revoke and clean up sessions.")
+group = AppGroup("corbado-session")
 group.add_command(keys_group)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 

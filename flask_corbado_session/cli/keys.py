@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 import click
-from flask.cli import AppGroup, FlaskGroup
+from flask.cli import AppGroup
 
 from ..keys import rotation as key_rotation
 from ..keys.file import KeyFileError, read
@@ -100,9 +100,3 @@ def _run(work: Callable[[], T]) -> T:
 
 def _time(at: datetime | None) -> str:
     return "-" if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def is_running_command() -> bool:
-    """Whether Flask makes this app to look for a command in it; ``flask run`` is none of the app's."""
-    context = click.get_current_context(silent=True)
-    return context is not None and isinstance(context.command, FlaskGroup)

@@ -15,7 +15,6 @@ from sqlalchemy import ColumnElement, Row, Select, Table, delete, select
 from ..model.clock import to_ms
 from ..model.errors import ConstraintViolated
 from .engine import Database
-from .stats import count_all
 from .windows import Cursor, Order
 
 BATCH = 500
@@ -39,6 +38,8 @@ class Cleanup:
     def stats(self, now: datetime, since: datetime) -> dict[str, Any]:
         """How many sessions serve, for how many users, how many devices there are, and how the sessions ended after
         ``since`` ended. ``at_least`` names the counts that were not finished in time."""
+        from .stats import count_all  # for the command alone
+
         return count_all(self._database, to_ms(now), to_ms(since))
 
     def session_batches(self, before: datetime) -> Iterator[int]:

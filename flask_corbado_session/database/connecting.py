@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from .options import POSTGRES_SETTINGS, SQLITE_AUTOCOMMIT, TIMEOUT
+from .options import POSTGRES_SETTINGS, TIMEOUT
 from .pooler import is_shared
 from .skew import Skew
 
@@ -102,8 +102,10 @@ class _Connecting:
 
 class _SQLite(_Connecting):
     def configure(self, connection: Any) -> None:
-        if SQLITE_AUTOCOMMIT is not None and getattr(connection, "autocommit", SQLITE_AUTOCOMMIT) != SQLITE_AUTOCOMMIT:
-            connection.autocommit = SQLITE_AUTOCOMMIT  # a listener's; isolation_level would count for nothing
+        # what ``autocommit`` must be for ``isolation_level`` to count (Python 3.12); a listener may have set another
+        legacy = getattr(self.driver, "LEGACY_TRANSACTION_CONTROL", None)
+        if legacy is not None and getattr(connection, "autocommit", legacy) != legacy:
+            connection.autocommit = legacy
             connection.isolation_level = None
         self.execute(connection, f"PRAGMA busy_timeout = {TIMEOUT * 1000}")
         try:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Dialect, String
-from sqlalchemy.dialects import mysql
+from sqlalchemy import VARBINARY, Dialect, String
 from sqlalchemy.types import TypeEngine
 
 _BYTES = 4
@@ -22,14 +21,14 @@ def exact(length: int, *, is_ascii: bool = False) -> TypeEngine[str]:
     return String(length).with_variant(_Varbinary(length if is_ascii else length * _BYTES), "mysql", "mariadb")
 
 
-class _Varbinary(mysql.VARBINARY):
+class _Varbinary(VARBINARY):
     """MySQL's VARBINARY of a text in UTF-8.
 
-    It gives itself out as SQLAlchemy's own, and is that to the database: a migration then holds ``mysql.VARBINARY``
+    It gives itself out as SQLAlchemy's own, and is that to the database: a migration then holds ``sa.VARBINARY``
     and needs nothing of ours to run.
     """
 
-    __module__ = mysql.VARBINARY.__module__
+    __module__ = VARBINARY.__module__
     cache_ok = True
 
     def __repr__(self) -> str:

@@ -5,8 +5,7 @@ The text of an error that is about a row's values (SQLSTATE classes 22 and 23) m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
@@ -60,8 +59,7 @@ SQLITE_LOCKED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """What an error means, and the code that said so."""
 
     kind: Kind

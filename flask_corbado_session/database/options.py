@@ -7,7 +7,6 @@ rest.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from inspect import signature
 from typing import Any
@@ -131,7 +130,3 @@ def _as_option(name: str) -> str:
 
 def _has_libpq(driver: Any) -> bool:
     return hasattr(driver, "pq") or hasattr(driver, "__libpq_version__")
-
-
-SQLITE_AUTOCOMMIT = getattr(sqlite3, "LEGACY_TRANSACTION_CONTROL", None)
-"""What a connection's ``autocommit`` must be for its ``isolation_level`` to count (Python 3.12)."""

@@ -9,10 +9,10 @@ case-sensitively on every database.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BINARY,
     BigInteger,
     Boolean,
     Column,
@@ -28,7 +28,6 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
 from ..model.records import DEVICE_NAME_LENGTH
@@ -42,8 +41,7 @@ SESSION_FILLFACTOR = 90
 """Percent of a page that inserted sessions fill, on PostgreSQL."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(NamedTuple):
     """The tables of one metadata."""
 
     session: Table
@@ -71,7 +69,7 @@ _PREFIX = {"device_id": 29}
 
 
 def _hash() -> TypeEngine[bytes]:
-    return LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb")
+    return LargeBinary(32).with_variant(BINARY(32), "mysql", "mariadb")
 
 
 def _where(condition: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ that at any size, so a walk ends where its time is up, and not where the databas
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -24,13 +23,12 @@ _AIM = 0.05
 """Seconds that the statements of a window should take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """An order of a table's rows. The first column has an index, the last one is unique."""
 
     columns: tuple[ColumnElement[Any], ...]
     descending: bool = False
-    within: ColumnElement[bool] = field(default_factory=true)
+    within: ColumnElement[bool] = true()
     """A condition that the index itself answers."""
 
     def by(self) -> list[ColumnElement[Any]]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, redirect, request
 from flask_sqlalchemy import SQLAlchemy
 
-from ..cli import commands
+from ..cli.entry import group
 from ..extension import CorbadoSession
 from ..sessions.hooks import Hooks
 from ..web.challenge import return_path
@@ -61,7 +61,7 @@ class LoginManager(Manager):
         if isinstance(present, LoginManager):
             raise RuntimeError("this app has a LoginManager already: use current_app.login_manager")
         app.login_manager = self  # type: ignore[attr-defined]
-        app.cli.add_command(commands.group)
+        app.cli.add_command(group)
         if add_context_processor:
             app.context_processor(_user_context_processor)
         app.extensions[_GATE] = Gate(app, self.sessions, self._db, lambda hooks: self._connect(app, hooks))

@@ -7,10 +7,9 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from itsdangerous.encoding import base64_encode
 
@@ -64,14 +63,16 @@ _WELL_KNOWN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One key, bound to one algorithm. ``private`` is None where it only verifies."""
 
     kid: str
     algorithm: Algorithms
-    public: Any = field(repr=False)
-    private: Any = field(default=None, repr=False)
+    public: Any
+    private: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Key {self.kid} for {self.algorithm}>"
 
 
 class KeyRing(Protocol):

@@ -4,9 +4,10 @@ signs."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from .file import KeyFileError, read, signing_key, write
 from .jwk import SigningKey, new_jwk, read_jwk
@@ -22,8 +23,7 @@ SETTLING = timedelta(seconds=5)
 """A key that signs this soon is not taken back: other processes may not notice in time that it is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRotation:
+class KeyRotation(NamedTuple):
     """What a rotation did: ``new`` signs from its ``signs_from`` on, the others are published until ``old_until``."""
 
     new: SigningKey

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -77,8 +76,7 @@ class ShortSession(NamedTuple):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class LongSession:
+class LongSession(NamedTuple):
     """A long session, as its owner and operators may see it: where it runs and until when. Times are aware, in UTC.
 
     :param session_id: its public id, 30 characters; never the secret.
@@ -129,8 +127,7 @@ def device_label(browser: str, system: str) -> str:
     return f"{browser} on {system}" if system else browser
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(NamedTuple):
     """A browser installation and the long sessions that run on it, the latest first.
 
     :param id: its id.
@@ -172,8 +169,7 @@ class Device:
         return max((session.last_seen_at for session in self.sessions), default=self.first_seen_at)
 
 
-@dataclass(frozen=True, slots=True)
-class UserAgentDescription:
+class UserAgentDescription(NamedTuple):
     """What a user agent says of the browser it comes from; kept with the device."""
 
     browser: str
@@ -186,8 +182,7 @@ class UserAgentDescription:
         return device_label(self.browser, self.system)
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """A message for the app to send to its user: someone signed in on a new device, or a copied session was used.
 
     The notifier is called after the commit; what it raises is logged and undoes nothing.
@@ -212,6 +207,9 @@ class Notice:
     device_id: str = ""
     """The new device."""
     device_label: str = ""
-    report_path: str | None = field(default=None, repr=False)
+    report_path: str | None = None
     """The path of a page whose one button ends every session of the new device: "this wasn't me". Put your own public
     URL before it, never the request's Host. It works once, for seven days."""
+
+    def __repr__(self) -> str:  # without the path, which holds a token
+        return f"<Notice of kind {self.kind} for user {self.user_id!r}>"

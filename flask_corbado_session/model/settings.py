@@ -32,7 +32,7 @@ def _setting(default: Any, rule: Rule, *, is_secret: bool = False) -> Any:
     return field(default=default, metadata={"rule": rule}, repr=not is_secret)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Settings:
     """Every ``CORBADO_SESSION_*`` setting under its own name in lower case: its type in use, its default, its rule."""
 

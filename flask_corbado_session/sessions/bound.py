@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ..binding.challenges import Challenges
 from ..binding.proofs import InvalidProof, read_refresh, read_registration
@@ -51,8 +52,7 @@ class ProofRequired:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotBound:
+class NotBound(NamedTuple):
     """The browser is to forget the key of this session, which has ended or is not bound."""
 
     session_id: str

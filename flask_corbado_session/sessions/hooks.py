@@ -23,7 +23,7 @@ class UserLoaderFailed(Exception):
     """The app's ``user_loader`` raised (the cause). Nobody is signed out by that. Caught inside the package."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Hooks:
     """The app's functions, as the decorators of the extension's instance registered them; shared by all its apps.
 

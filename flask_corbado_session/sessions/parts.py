@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..database.engine import Database
 from ..keys.key import KeyRing
@@ -15,7 +15,6 @@ from ..model.settings import Settings
 from ..verification.ended import EndedSessionCache
 from ..verification.short_sessions import ShortSessionAuthenticator
 from .ahead import RefreshAhead
-from .bound import BoundSessions
 from .connected import ConnectedSessions
 from .ending import Ending
 from .hooks import Hooks
@@ -24,9 +23,11 @@ from .refresh import Refresh
 from .revocation import Revocation
 from .sign_in import SignIn
 
+if TYPE_CHECKING:
+    from .bound import BoundSessions
 
-@dataclass(frozen=True, slots=True)
-class DatabaseParts:
+
+class DatabaseParts(NamedTuple):
     """What an app with a database has beyond one that only verifies."""
 
     database: Database
@@ -56,7 +57,7 @@ class OldLogins(Protocol):
         """End the one that came with the request."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AppState:
     """Everything of one app, in ``app.extensions["corbado_session"]``."""
 

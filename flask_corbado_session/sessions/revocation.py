@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..database.cleanup import Cleanup
 from ..database.devices import DeviceStore
-from ..database.old_logins import OldLoginStore
 from ..database.sessions import SessionStore
 from ..model import signals
 from ..model.clock import Clock
@@ -21,6 +20,9 @@ from ..model.settings import Settings
 from ..model.text import printable
 from ..tokens.ids import is_id
 from ..verification.ended import EndedSet
+
+if TYPE_CHECKING:
+    from ..database.old_logins import OldLoginStore
 
 _A_DAY = timedelta(days=1)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, replace
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any
 
@@ -19,9 +17,10 @@ from .kept_user import NOT_LOADED, keep_user, kept_user
 from .state import EXTENSION, app_state
 
 
-@dataclass(slots=True)
 class FlaskHooks(Hooks):
     """The hooks of one extension instance."""
+
+    __slots__ = ()
 
     def call(self, hook: Callable[..., Any], *args: Any) -> Any:
         """Call one of the app's functions, which may be async, also from an async view."""
@@ -38,7 +37,7 @@ class FlaskHooks(Hooks):
         """The notice with the path of the page that disowns its device."""
         if disown_token is None or app_state().settings.url_prefix is None:
             return notice
-        return replace(notice, report_path=url_for(f"{EXTENSION}.disown", token=disown_token))
+        return notice._replace(report_path=url_for(f"{EXTENSION}.disown", token=disown_token))
 
 
 def load_user(user_id: str) -> Any:
@@ -69,6 +68,8 @@ def _awaited(awaitable: Awaitable[Any]) -> Any:
 
     async def wait() -> Any:
         return await awaitable
+
+    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(copy_context().run, asyncio.run, wait()).result()

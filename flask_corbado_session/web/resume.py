@@ -13,12 +13,10 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import new as hmac
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from flask import request, url_for
 from werkzeug.http import dump_cookie
 from werkzeug.wrappers import Response
@@ -28,6 +26,9 @@ from ..model.settings import Settings
 from .challenge import requested_path
 from .state import EXTENSION, RequestState, app_state, current_request_state
 
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
 COOKIE = "cbo_resume"
 MARK = "cbo_resume_mark"
 LIFETIME = 600
@@ -36,13 +37,15 @@ SIZE_LIMIT = 3500
 """Bytes of cookie; a longer form, or an upload, leads back to the page it was on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(NamedTuple):
     """A form as it was sent, to be sent once more to ``path``."""
 
     user_id: str
     path: str
-    fields: list[tuple[str, str]] = field(repr=False)
+    fields: list[tuple[str, str]]
+
+    def __repr__(self) -> str:
+        return f"<Remembered form of {self.user_id!r} for {self.path!r}>"
 
 
 def remember(request_state: RequestState, short: ShortSession | None, answer: Response) -> str | None:
@@ -73,10 +76,8 @@ def remember(request_state: RequestState, short: ShortSession | None, answer: Re
 def recall(short: ShortSession) -> Remembered | None:
     """The form that waits in this browser for this user."""
     try:
-        value = request.cookies.get(COOKIE, "").encode()
-        opened = _fernet().decrypt_at_time(value, LIFETIME, _seconds(current_request_state()))
-        user_id, path, fields = json.loads(zlib.decompress(opened))
-    except (InvalidToken, ValueError, zlib.error):
+        user_id, path, fields = json.loads(zlib.decompress(_opened(COOKIE, current_request_state())))
+    except (ValueError, zlib.error):
         return None
     if user_id != short.user_id or _marked(current_request_state()) != (user_id, _digest(path)):
         return None
@@ -120,9 +121,8 @@ def _paths(settings: Settings, script_root: str) -> tuple[str, str]:
 def _marked(request_state: RequestState) -> tuple[str | None, str | None]:
     """Whose form waits, and the digest of where it goes; two times None if none does."""
     try:
-        value = request.cookies.get(MARK, "").encode()
-        user_id, digest = json.loads(_fernet().decrypt_at_time(value, LIFETIME, _seconds(request_state)))
-    except (InvalidToken, ValueError):
+        user_id, digest = json.loads(_opened(MARK, request_state))
+    except ValueError:
         return None, None
     return user_id, digest
 
@@ -135,7 +135,20 @@ def _seconds(request_state: RequestState) -> int:
     return int(request_state.app_state.clock.now().timestamp())
 
 
+def _opened(cookie: str, request_state: RequestState) -> bytes:
+    """What we encrypted into a cookie of this request; ValueError if it is not ours, or too old."""
+    from cryptography.fernet import InvalidToken
+
+    try:
+        value = request.cookies.get(cookie, "").encode()
+        return _fernet().decrypt_at_time(value, LIFETIME, _seconds(request_state))
+    except InvalidToken as error:
+        raise ValueError from error
+
+
 def _fernet() -> MultiFernet:
+    from cryptography.fernet import Fernet, MultiFernet  # which only a form that waits needs
+
     secrets = [secret.encode() if isinstance(secret, str) else secret for secret in app_state().secret_keys]
     # derived, so that no other use of SECRET_KEY reads what is kept here
     keys = [urlsafe_b64encode(hmac(secret, b"flask-corbado-session.resume", sha256).digest()) for secret in secrets]

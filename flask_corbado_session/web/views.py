@@ -11,12 +11,11 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, make_response, render_template, request
 
 from ..keys.key import KeyRing
-from ..keys.ring import KeyFile
 from ..model.outcome import Active, Refreshed, Started
 from ..model.records import ShortSession
 from ..model.settings import MIN_AGE
 from ..sessions.parts import AppState
-from . import bound, device_views
+from . import device_views
 from .any_host import AnyHostBlueprint
 from .as_json import claims_json, iso, short_session_json
 from .bearer import bearer_token
@@ -54,7 +53,8 @@ def blueprint(state: AppState) -> Blueprint:
         static_folder="static" if prefix else None,
         static_url_path=f"{prefix}/static" if prefix else None,
     )
-    add_public_keys(routes, state.keys)
+    if settings.keys_file is not None:
+        add_public_keys(routes, state.keys)
     if prefix is None:
         return routes
 
@@ -80,6 +80,8 @@ def blueprint(state: AppState) -> Blueprint:
     add("/<session_id>/revoke", "revoke_session", device_views.revoke_session)
     add("/revoke-others", "revoke_others", device_views.revoke_others)
     if settings.device_binding:
+        from . import bound  # which few apps switch on
+
         add("/bound/register", "bound_register", bound.unreachable)
         add("/bound/refresh", "bound_refresh", bound.unreachable)
     add("/revocations", "revocations", revocations, "GET")
@@ -223,7 +225,9 @@ JWKS_MAX_AGE = 60
 
 
 def add_public_keys(routes: Blueprint, keys: KeyRing) -> None:
-    """Add their two routes, if there are any: what ``SECRET_KEY`` signs nobody else can verify."""
+    """Add their two routes, in an app that signs with a key file: what ``SECRET_KEY`` signs nobody else can verify."""
+    from ..keys.ring import KeyFile  # which few apps have
+
     if not isinstance(keys, KeyFile):
         return
 

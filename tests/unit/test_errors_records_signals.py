@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import traceback
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -34,12 +33,12 @@ def a_long_session(**changes: Any) -> records.LongSession:
         ip=None,
         user_agent=None,
     )
-    return dataclasses.replace(session, **changes)
+    return session._replace(**changes)
 
 
 def a_device(**changes: Any) -> records.Device:
     device = records.Device("d" * 30, "alice", None, "Firefox", "Linux", "desktop", None, NOW)
-    return dataclasses.replace(device, **changes)
+    return device._replace(**changes)
 
 
 MADE_BY_APPS = [users.UserMixin]
