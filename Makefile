@@ -64,8 +64,9 @@ fuzz: $(FUZZ_STAMP) ## Fuzz every parser of what strangers send, for MINUTES=10 
 model: ## Check every state of the model of the rotation with SPIN (needs spin and gcc)
 	@mkdir -p build/model && cd build/model && spin -search -bfs ../../docs/model/rotation.pml
 
+TRY ?= --try
 dist: $(AUDIT)/.installed ## Build wheel and sdist into dist/, reproducibly, and try both in an empty environment
-	@$(AUDIT)/bin/python -m tests.release.dist
+	@$(AUDIT)/bin/python -m tests.release.dist $(TRY)
 
 audit: $(AUDIT)/.installed ## Audit packages, workflows and code; with STRICT=1 an audit that can't run is a failure
 	@$(AUDIT)/bin/python -m tests.release.audit $(if $(STRICT),--strict)
