@@ -128,6 +128,10 @@ class Database:
                 turn = held.turn(started) if writes else None
                 try:
                     return held.attempt(again if attempt else work)
+                except DBAPIError:
+                    if turn is not None and monotonic() - started >= TIMEOUT:
+                        held.gave_up_at = monotonic()
+                    raise
                 finally:
                     if turn is not None:
                         turn.release()
@@ -198,6 +202,8 @@ class _Held:
         self._engine: Engine | None = None
         self._lock = threading.Lock()
         self.writing = threading.Lock()
+        self.gave_up_at = float("-inf")
+        """When a writer last waited in vain, on SQLite."""
 
     @property
     def engine(self) -> Engine:
@@ -216,6 +222,9 @@ class _Held:
         if self.engine.dialect.name != "sqlite":
             return None
         if not self.writing.acquire(timeout=max(0.0, started + TIMEOUT - monotonic())):
+            raise StoreUnavailable(SQLITE_LOCKED)
+        if self.gave_up_at > started:  # so did this thread, in the queue: it must not wait as long once more
+            self.writing.release()
             raise StoreUnavailable(SQLITE_LOCKED)
         return self.writing
 

@@ -269,7 +269,8 @@ def test_cve_2016_7036_signatures_and_secrets_are_compared_in_constant_time(
     """python-jose compared them with ``==``, whose time tells how much was right."""
     site = Site(sqlite_url, CORBADO_SESSION_PROJECT_ID="pro-1", CORBADO_SESSION_API_SECRET="a long random text")
     alice, compared = site.signed_in(), _compared(monkeypatch)
-    short = alice.get("/protected", headers=bearer(cookie_of(alice)))
+    another = Site(sqlite_url)  # the process that made a token takes it for verified
+    short = another.nobody().get("/protected", headers=bearer(cookie_of(alice)))
     assert (short.status_code, len(compared)) == (200, 1)
     stranger = site.nobody()
     stranger.set_cookie(LONG, cookie_of(alice, LONG))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from flask_corbado_session.model.errors import StoreUnavailable
 from flask_corbado_session.testing import move_clock
@@ -41,6 +44,37 @@ def test_four_processes_refresh_64_sessions_at_once(sqlite_url: str) -> None:
     with ProcessPoolExecutor(PROCESSES, spawn) as pool:
         counted = pool.map(refreshes, [sqlite_url] * PROCESSES, range(PROCESSES))
         assert sum(counted, Counter()) == {200: PROCESSES * PEOPLE * (1 + ROUNDS)}
+
+
+def test_who_waited_for_a_writer_that_gave_up_does_not_wait_as_long_again(sqlite_url: str) -> None:
+    """On a busy machine the turn came in the last moment, and with it two more seconds of waiting."""
+    database = database_at(sqlite_url)
+    database.create_tables()
+    delete = text("DELETE FROM corbado_session")
+    waiting, may_fail = threading.Event(), threading.Event()
+
+    def gives_up(connection: Connection) -> None:
+        waiting.set()
+        assert may_fail.wait(10)
+        raise OperationalError("DELETE", {}, sqlite3.OperationalError("database is locked"))
+
+    began, ran = monotonic(), list[int]()
+
+    def write(work: Callable[[Connection], None]) -> None:
+        with pytest.raises(StoreUnavailable):
+            database.run(work, writes=True)
+
+    writers = [threading.Thread(target=write, args=(work,)) for work in (gives_up, lambda _: ran.append(1))]
+    writers[0].start()
+    assert waiting.wait(10)
+    sleep(0.5)
+    writers[1].start()
+    sleep(max(0.0, began + 2.1 - monotonic()))  # longer than the first may wait, and not as long as the second may
+    may_fail.set()
+    for thread in writers:
+        thread.join()
+    assert ran == []
+    database.run(lambda connection: connection.execute(delete), writes=True)
 
 
 def test_a_read_does_not_stand_in_the_queue_of_the_writers(sqlite_url: str) -> None:

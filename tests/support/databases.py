@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 
@@ -84,6 +85,8 @@ def engines_disposed() -> Iterator[None]:
         event.remove(Engine, "engine_connect", remember)
         for thread in threading.enumerate():
             if thread.name == "corbado-session-fetch":  # which still holds a connection
+                while thread.ident is None:  # on a busy machine it may be yet to begin
+                    sleep(0.001)
                 thread.join(10)
         for engine in engines:
             engine.dispose()
