@@ -266,7 +266,7 @@ def first_sight(database_url: str, algorithm: str) -> Requests:
     verifier = app.extensions["corbado_session"].short_sessions._verifier
 
     def forget() -> str:
-        verifier._seen.clear()
+        verifier._seen[1].clear()
         return cookies
 
     return Requests(app, forget, "/protected")

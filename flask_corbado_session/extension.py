@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from flask import Blueprint, Flask
-from flask_sqlalchemy import SQLAlchemy
 
 from . import assembly
 from .cli.entry import group, is_running_command
@@ -34,6 +33,8 @@ from .web.state import EXTENSION, app_state
 from .web.stray import check_places, refuse_name, watch_for_flask_login
 
 if TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
+
     from .operators.pages import Allow
     from .operators.panel import DisplayNames
     from .web.live import GuardedStream

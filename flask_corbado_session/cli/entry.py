@@ -8,10 +8,11 @@ from flask.cli import AppGroup, FlaskGroup
 
 class _LazyGroup(AppGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return self._commands().list_commands(ctx)
+        return sorted({*super().list_commands(ctx), *self._commands().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return self._commands().get_command(ctx, cmd_name)
+        # an app may have added one of its own to this group
+        return super().get_command(ctx, cmd_name) or self._commands().get_command(ctx, cmd_name)
 
     def _commands(self) -> AppGroup:
         from .commands import group

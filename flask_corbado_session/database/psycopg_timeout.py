@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from operator import itemgetter
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -14,22 +15,31 @@ from .options import READ_TIMEOUT
 T = TypeVar("T")
 
 
-class PlainCursor(Cursor[TupleRow]):
-    """Describes its columns as plain tuples (PEP 249).
+class _Column(tuple[Any, ...]):
+    """A column as PEP 249 describes it, with the names that psycopg's own has for what is known of it."""
 
-    SQLAlchemy asks for them with every result and reads two fields of each. psycopg's own can do more, and making them
-    took as long as the statement.
+    __slots__ = ()
+    name = property(itemgetter(0))
+    type_code = property(itemgetter(1))
+
+
+class PlainCursor(Cursor[TupleRow]):
+    """Describes its columns by name and type alone.
+
+    SQLAlchemy asks for that with every result. psycopg's own columns can do more, and making them took as long as the
+    statement.
     """
 
     @property
     def description(self) -> Any:
-        """Name and type of each column; None without a result."""
+        """The columns of the result; None without one."""
         result = self.pgresult
-        if result is None or not result.nfields:
-            return None
+        names = [] if result is None else [result.fname(index) or b"" for index in range(result.nfields)]
+        if result is None or not names or not b"".join(names).isascii():
+            return super().description
         return [
-            ((result.fname(index) or b"").decode(errors="replace"), result.ftype(index), None, None, None, None, None)
-            for index in range(result.nfields)
+            _Column((name.decode(), result.ftype(index), None, None, None, None, None))
+            for index, name in enumerate(names)
         ]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,14 +15,15 @@ from ..model.clock import from_ms, to_ms
 from ..model.records import Context, Device, LongSession
 
 
-class NewSession(NamedTuple):
+@dataclass(slots=True, eq=False)
+class NewSession:
     """A session about to start."""
 
     session_id: str
     user_id: str
     device_id: str
-    secret_hash: bytes
-    root_hash: bytes
+    secret_hash: bytes = field(repr=False)
+    root_hash: bytes = field(repr=False)
     persistent: bool
     claims: Mapping[str, Any]
     amr: Sequence[str]
@@ -31,9 +33,6 @@ class NewSession(NamedTuple):
     expires_at: datetime
     auth_time: datetime | None = None
     """When the user proved who they are; when the session was made, by default."""
-
-    def __repr__(self) -> str:
-        return f"<NewSession {self.session_id} of user {self.user_id!r}>"
 
     def as_row(self) -> dict[str, Any]:
         """The columns of its row (PROTOCOL.md, "Row")."""

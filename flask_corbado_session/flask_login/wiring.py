@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, appcontext_pushed
-from flask_sqlalchemy import SQLAlchemy
 
 from ..database.tables import tables_in
 from ..keys.key import weakness
@@ -19,6 +18,8 @@ from ..web.state import EXTENSION
 from .differences import warn_of_config
 
 if TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
+
     from ..extension import CorbadoSession
     from ..sessions.hooks import Hooks
 

@@ -7,9 +7,10 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 from itsdangerous.encoding import base64_encode
 
@@ -63,16 +64,14 @@ _WELL_KNOWN = {
 }
 
 
-class Key(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Key:
     """One key, bound to one algorithm. ``private`` is None where it only verifies."""
 
     kid: str
     algorithm: Algorithms
-    public: Any
-    private: Any = None
-
-    def __repr__(self) -> str:
-        return f"<Key {self.kid} for {self.algorithm}>"
+    public: Any = field(repr=False)
+    private: Any = field(default=None, repr=False)
 
 
 class KeyRing(Protocol):

@@ -1,12 +1,12 @@
 """The outcome of a request (DESIGN §4): exactly one is kept with it.
 
-Named tuples, like everything that a refresh makes: a frozen dataclass takes ten times as long to make. One field alone
-is cheapest in a plain class.
+Not frozen, which would make each ten times as expensive. What holds a token is no named tuple: who logs local variables
+would log what is in it, whatever its repr hides.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -20,33 +20,29 @@ class Active:
     short: ShortSession
 
 
-class Refreshed(NamedTuple):
+@dataclass(slots=True)
+class Refreshed:
     """The long session gave a new short one; ``long_token`` is None where the browser keeps the one it has."""
 
     short: ShortSession
-    short_token: str
-    long_token: str | None
+    short_token: str = field(repr=False)
+    long_token: str | None = field(repr=False)
     persistent: bool
     long_expires_at: datetime
     at: datetime
     kind: RefreshKind
 
-    def __repr__(self) -> str:
-        return f"<Refreshed by {self.kind}: {self.short}>"
 
-
-class Started(NamedTuple):
+@dataclass(slots=True)
+class Started:
     """Somebody signed in, or confirmed it, in this request: a new long session."""
 
     short: ShortSession
-    short_token: str
-    long_token: str
-    device_token: str
+    short_token: str = field(repr=False)
+    long_token: str = field(repr=False)
+    device_token: str = field(repr=False)
     persistent: bool
     long_expires_at: datetime
-
-    def __repr__(self) -> str:
-        return f"<Started {self.short}>"
 
 
 class Anonymous(NamedTuple):

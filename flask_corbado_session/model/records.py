@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from .frozen import NOTHING
+from .frozen import FrozenDict, frozen, made_by_position
 
 EndReason = Literal["signed_out", "revoked", "operator", "reuse", "superseded", "user_disabled", "limit"]
 """Why a session was ended; stored."""
@@ -27,7 +28,8 @@ DEVICE_NAME_LENGTH = 80
 """Characters of the name a person gives a device."""
 
 
-class Context(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Context:
     """Where a request came from, as far as the settings let it be kept.
 
     :param ip: the address; None with ``CORBADO_SESSION_STORE_IP = False``.
@@ -46,7 +48,9 @@ class Changes(NamedTuple):
     not_before: Sequence[tuple[str, int]] = ()
 
 
-class ShortSession(NamedTuple):
+@made_by_position
+@dataclass(frozen=True, slots=True)
+class ShortSession:
     """The verified content of a short session's token.
 
     :param user_id: whose it is (``sub``).
@@ -71,12 +75,16 @@ class ShortSession(NamedTuple):
     amr: tuple[str, ...] = ()
     bound: bool = False
     """Whether the browser proved, for this short session, that it holds the key its long one is bound to."""
-    claims: Mapping[str, Any] = NOTHING
-    """The app's own claims. They can't be changed (``frozen``), because one value serves every request with this token.
-    """
+    claims: Mapping[str, Any] = field(default_factory=FrozenDict)
+    """The app's own claims. They can't be changed, because one value serves every request with this token."""
+
+    def __post_init__(self) -> None:
+        if type(self.claims) is not FrozenDict:
+            object.__setattr__(self, "claims", frozen(dict(self.claims)))
 
 
-class LongSession(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LongSession:
     """A long session, as its owner and operators may see it: where it runs and until when. Times are aware, in UTC.
 
     :param session_id: its public id, 30 characters; never the secret.
@@ -127,7 +135,8 @@ def device_label(browser: str, system: str) -> str:
     return f"{browser} on {system}" if system else browser
 
 
-class Device(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Device:
     """A browser installation and the long sessions that run on it, the latest first.
 
     :param id: its id.
@@ -182,7 +191,8 @@ class UserAgentDescription(NamedTuple):
         return device_label(self.browser, self.system)
 
 
-class Notice(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Notice:
     """A message for the app to send to its user: someone signed in on a new device, or a copied session was used.
 
     The notifier is called after the commit; what it raises is logged and undoes nothing.
@@ -207,9 +217,6 @@ class Notice(NamedTuple):
     device_id: str = ""
     """The new device."""
     device_label: str = ""
-    report_path: str | None = None
+    report_path: str | None = field(default=None, repr=False)
     """The path of a page whose one button ends every session of the new device: "this wasn't me". Put your own public
     URL before it, never the request's Host. It works once, for seven days."""
-
-    def __repr__(self) -> str:  # without the path, which holds a token
-        return f"<Notice of kind {self.kind} for user {self.user_id!r}>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ..model.records import Context
 from ..model.settings import Settings
@@ -14,7 +14,8 @@ from .user_agent import clean_user_agent
 _IP_LENGTH = 45
 
 
-class PresentedTokens(NamedTuple):
+@dataclass(slots=True)
+class PresentedTokens:
     """The tokens of a request and where it came from. A cookie's name may come twice, from two paths or domains, so
     each kind is a list."""
 

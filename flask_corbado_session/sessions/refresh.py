@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, assert_never
 
 from ..database.rotation import Rotation
@@ -23,8 +23,6 @@ from .minting import Minter
 from .presented import PresentedTokens, authentic_tokens
 
 log = logging.getLogger("flask_corbado_session")
-
-_ONE_SECOND = timedelta(seconds=1)
 
 
 class Refresh:
@@ -130,11 +128,12 @@ class Refresh:
             return self._minter.mint(
                 accepted.user_id,
                 session_id,
-                _minted_at(at, accepted.short_not_before),
+                at,
                 long_expires_at=accepted.expires_at,
                 auth_time=accepted.auth_time,
                 amr=accepted.amr,
                 bound=accepted.bound,
+                not_before=accepted.short_not_before,
                 claims=claims,
             )
 
@@ -173,8 +172,3 @@ class Refresh:
             )
             self._hooks.notify(Notice("reuse", user_id, session_id, context, gone.previous), None)
         return Ended(session_id, gone.reason)
-
-
-def _minted_at(at: datetime, not_before: datetime | None) -> datetime:
-    """Tokens hold whole seconds: one minted in the second in which older ones were invalidated must look newer."""
-    return at if not_before is None else max(at, not_before + _ONE_SECOND)

@@ -83,16 +83,16 @@ def _check_times(claims: dict[str, Any], now: datetime) -> None:
 def _short_session(claims: dict[str, Any]) -> ShortSession:
     expires_at = _time(claims["exp"])
     return ShortSession(
-        user_id=claims["sub"],
-        session_id=claims.get("sid"),
-        issued_at=_time(claims["iat"]) if "iat" in claims else expires_at,
-        expires_at=expires_at,
-        issuer=claims["iss"],
-        token_id=claims.get("jti"),
-        auth_time=_time(claims["auth_time"]) if "auth_time" in claims else None,
-        amr=tuple(claims.get("amr", ())),
-        bound=claims.get("dbsc") is True,
-        claims=frozen({name: value for name, value in claims.items() if name not in RESERVED}),
+        claims["sub"],
+        claims.get("sid"),
+        _time(claims["iat"]) if "iat" in claims else expires_at,
+        expires_at,
+        claims["iss"],
+        claims.get("jti"),
+        _time(claims["auth_time"]) if "auth_time" in claims else None,
+        tuple(claims.get("amr", ())),
+        claims.get("dbsc") is True,
+        frozen({name: value for name, value in claims.items() if name not in RESERVED}),
     )
 
 

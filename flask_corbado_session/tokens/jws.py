@@ -54,7 +54,10 @@ def _canonical(part: bytes) -> bytes:
 
 @lru_cache(maxsize=64)
 def _header(part: bytes) -> dict[str, Any]:
-    header: dict[str, Any] = json.loads(_canonical(part))
+    try:
+        header: dict[str, Any] = json.loads(_canonical(part))
+    except (ValueError, RecursionError) as error:
+        raise DecodeError("expected a JSON object as the header") from error
     return header
 
 

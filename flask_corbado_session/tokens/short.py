@@ -108,9 +108,9 @@ class ShortTokenVerifier:
         self._keys = keys
         self._policy = ClaimPolicy(issuer, audience, own=own)
         self._own = own
-        self._seen: dict[str, tuple[bytes, ShortSession]] = {}
-        """By what was signed, with a hash of the signature: so no token stays in memory."""
-        self._seen_version: object = None
+        self._seen: tuple[object, dict[str, tuple[bytes, ShortSession]]] = (None, {})
+        """The keys' version and what they verified: by what was signed, with a hash of the signature. So no token that
+        serves stays in memory."""
         self._lock = ProcessLock()
 
     def verify(self, token: str, now: datetime) -> ShortSession:
@@ -119,7 +119,8 @@ class ShortTokenVerifier:
             raise InvalidShortSession("malformed", "expected a token of ASCII characters")
         signed, _, signature = token.rpartition(".")
         version, digest = self._keys.version, _digest(signature)
-        seen = self._seen.get(signed) if version == self._seen_version else None
+        known, tokens = self._seen
+        seen = tokens.get(signed) if version == known else None
         if seen is None or seen[0] != digest:
             short = self._read(token, now)
             self._remember(signed, digest, short, version)
@@ -136,11 +137,13 @@ class ShortTokenVerifier:
 
     def _remember(self, signed: str, digest: bytes, short: ShortSession, version: object) -> None:
         with self._lock:
-            if version != self._seen_version:
-                self._seen, self._seen_version = {}, version
-            elif len(self._seen) >= _CACHE_SIZE:
-                del self._seen[next(iter(self._seen))]
-            self._seen[signed] = digest, short
+            known, tokens = self._seen
+            if version != known:
+                tokens = {}
+                self._seen = version, tokens
+            elif len(tokens) >= _CACHE_SIZE:
+                del tokens[next(iter(tokens))]
+            tokens[signed] = digest, short
 
     def _read(self, token: str, now: datetime) -> ShortSession:
         algorithm, kid = _read_header(_header_of(token), self._own)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import URL, Engine, make_url
 
 from ..database.options import check_driver, is_in_memory
 from ..model.errors import SettingsError
+
+if TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
 
 log = logging.getLogger("flask_corbado_session")
 

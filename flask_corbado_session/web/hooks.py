@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
+from dataclasses import replace
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any
 
@@ -37,7 +38,7 @@ class FlaskHooks(Hooks):
         """The notice with the path of the page that disowns its device."""
         if disown_token is None or app_state().settings.url_prefix is None:
             return notice
-        return notice._replace(report_path=url_for(f"{EXTENSION}.disown", token=disown_token))
+        return replace(notice, report_path=url_for(f"{EXTENSION}.disown", token=disown_token))
 
 
 def load_user(user_id: str) -> Any:

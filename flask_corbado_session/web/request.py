@@ -67,7 +67,7 @@ def current_short() -> ShortSession | None:
     It stays cacheable although the app asks who is there before every request; a guard around it does ask.
     """
     request_state = current_request_state()
-    if request_state.outcome is None and _is_static():
+    if request_state.outcome is None and _is_static(current_request()):
         return None
     return short_of(find_outcome(request_state))
 
@@ -206,7 +206,8 @@ def presented_tokens(request_state: RequestState) -> PresentedTokens:
 def _may_write(request_state: RequestState) -> bool:
     """Whether this request may be given new tokens."""
     is_late = request_state.response_started and not is_connection(request_state)
-    return not is_late and current_request().method != "OPTIONS" and not _is_static()
+    current = current_request()
+    return not is_late and current.method != "OPTIONS" and not _is_static(current)
 
 
 def _may_move(request_state: RequestState) -> bool:
@@ -214,8 +215,8 @@ def _may_move(request_state: RequestState) -> bool:
     return _may_write(request_state) and not is_connection(request_state) and current_request().endpoint is not None
 
 
-def _is_static() -> bool:
-    endpoint = current_request().endpoint
+def _is_static(current: Request) -> bool:
+    endpoint = current.endpoint
     return endpoint is not None and (endpoint == "static" or endpoint.endswith(".static"))
 
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import new as hmac
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
 from werkzeug.http import dump_cookie
@@ -37,15 +38,13 @@ SIZE_LIMIT = 3500
 """Bytes of cookie; a longer form, or an upload, leads back to the page it was on."""
 
 
-class Remembered(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Remembered:
     """A form as it was sent, to be sent once more to ``path``."""
 
     user_id: str
     path: str
-    fields: list[tuple[str, str]]
-
-    def __repr__(self) -> str:
-        return f"<Remembered form of {self.user_id!r} for {self.path!r}>"
+    fields: list[tuple[str, str]] = field(repr=False)
 
 
 def remember(request_state: RequestState, short: ShortSession | None, answer: Response) -> str | None:

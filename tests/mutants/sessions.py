@@ -46,9 +46,9 @@ MUTANTS = [
         NOTICES + "test_a_copied_session_is_told_once_with_both_contexts",
     ),
     Mutant(
-        REFRESH,
-        "return at if not_before is None else max(at, not_before + _ONE_SECOND)",
-        "return at",
+        "sessions/minting.py",
+        "issued_at = at if not_before is None else max(at, not_before + _ONE_SECOND)",
+        "issued_at = at",
         "after expire_short each request of that second refreshes anew",
         INTEGRATION + "test_policies.py::test_expire_short_costs_one_refresh_and_then_nothing",
     ),
@@ -61,8 +61,8 @@ MUTANTS = [
     ),
     Mutant(
         MINTING,
-        "min(at + self._settings.short_lifetime, long_expires_at)",
-        "(at + self._settings.short_lifetime)",
+        "min(issued_at + self._settings.short_lifetime, long_expires_at)",
+        "(issued_at + self._settings.short_lifetime)",
         "a short session outlives the long one",
         LIFECYCLE + "test_a_short_session_never_outlives_the_long_one",
     ),

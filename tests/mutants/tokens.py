@@ -19,8 +19,8 @@ MUTANTS = [
     ),
     Mutant(
         "sessions/minting.py",
-        "issued_at=whole_seconds(at),",
-        "issued_at=at,",
+        "whole_seconds(issued_at),",
+        "issued_at,",
         "a token that this process made says another time here than elsewhere",
         "test_lifecycle.py::test_a_process_never_verifies_a_token_that_it_made",
     ),
@@ -159,14 +159,14 @@ MUTANTS = [
     ),
     Mutant(
         SHORT,
-        "self._seen.get(signed) if version == self._seen_version else None",
-        "self._seen.get(signed)",
+        "tokens.get(signed) if version == known else None",
+        "tokens.get(signed)",
         "a withdrawn key's tokens serve on in every process that saw them",
         OF_SHORT + "test_the_cache_is_emptied_when_the_keys_change",
     ),
     Mutant(
         SHORT,
-        "elif len(self._seen) >= _CACHE_SIZE:",
+        "elif len(tokens) >= _CACHE_SIZE:",
         "elif False:",
         "memory grows with every token",
         OF_SHORT + "test_the_cache_is_bounded",

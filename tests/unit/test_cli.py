@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import Result
 from flask import Flask
@@ -282,3 +283,14 @@ def test_every_command_explains_itself(run: Run) -> None:
         result = run(command, "--help")
         assert result.exit_code == 0
         assert len(result.output.splitlines()) > 4
+
+
+def test_an_apps_own_command_of_the_group_runs_beside_ours(app: Flask, run: Run) -> None:
+    group: Any = app.cli.commands["corbado-session"]
+
+    group.add_command(click.Command("mine", callback=lambda: click.echo("it ran")))
+    assert run("mine").output == "it ran\n"
+    listed = run("--help").output
+    assert "mine" in listed
+    assert "init-db" in listed
+    group.commands.pop("mine")  # the group is every app's

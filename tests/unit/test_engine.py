@@ -233,3 +233,17 @@ def test_a_forked_worker_leaves_its_parents_connections_alone(postgres_url: str)
     with os.fdopen(reader) as said:
         assert int(said.read()) != mine
     assert run(rules.database, "SELECT pg_backend_pid()") == mine
+
+
+def test_a_listener_of_every_engine_finds_the_columns_of_psycopg(postgres_url: str) -> None:
+    """An app's log of what comes back reads ``column.name``; a result without columns is one all the same."""
+    engine = database_at(postgres_url).engine
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE t (id integer, name text)")
+        for statement, names in (("SELECT id, name FROM t", ["id", "name"]), ('SELECT 1 AS "größe"', ["größe"])):
+            cursor: Any = connection.exec_driver_sql(statement).cursor
+            assert [column.name for column in cursor.description] == names
+            assert [column[0] for column in cursor.description] == names
+            assert [column.type_code for column in cursor.description] == [column[1] for column in cursor.description]
+        assert connection.exec_driver_sql("SELECT").all() == [()]
+        assert connection.exec_driver_sql("UPDATE t SET id = 1").cursor is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import traceback
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -11,8 +13,10 @@ import pytest
 from flask_corbado_session.database.rows import NewSession
 from flask_corbado_session.keys.key import Key
 from flask_corbado_session.model import errors, outcome, records, signals, users
+from flask_corbado_session.sessions.presented import PresentedTokens
 from flask_corbado_session.tokens.ids import new_id
 from flask_corbado_session.tokens.long import first_token
+from flask_corbado_session.web.resume import Remembered
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHORT = records.ShortSession("alice", "s" * 30, NOW, NOW, "issuer")
@@ -33,15 +37,16 @@ def a_long_session(**changes: Any) -> records.LongSession:
         ip=None,
         user_agent=None,
     )
-    return session._replace(**changes)
+    return dataclasses.replace(session, **changes)
 
 
 def a_device(**changes: Any) -> records.Device:
     device = records.Device("d" * 30, "alice", None, "Firefox", "Linux", "desktop", None, NOW)
-    return device._replace(**changes)
+    return dataclasses.replace(device, **changes)
 
 
 MADE_BY_APPS = [users.UserMixin]
+INTERNAL = [records.Changes, records.UserAgentDescription]
 CLASSES: list[Any] = [
     value
     for module in (records, users)
@@ -54,6 +59,7 @@ def test_a_record_that_an_app_is_given_cannot_be_changed(subtests: pytest.Subtes
     for record in CLASSES:
         with subtests.test(record=record):
             assert issubclass(record, tuple) or record.__dataclass_params__.frozen
+            assert record in INTERNAL or not issubclass(record, tuple)  # which jsonify() would make a list of
             assert "__slots__" in vars(record)
 
 
@@ -64,11 +70,17 @@ def test_a_record_that_an_app_is_given_cannot_be_changed(subtests: pytest.Subtes
         outcome.Started(SHORT, "SECRET", "SECRET", "SECRET", True, NOW),
         Key("kid", "HS256", b"SECRET", b"SECRET"),
         NewSession("s", "u", "d", b"SECRET", b"SECRET", True, {}, (), records.Context(), NOW, NOW, NOW),
+        PresentedTokens(["SECRET"], ["SECRET"], ["SECRET"]),
+        Remembered("u", "/", [("a", "SECRET")]),
+        records.Notice("new_device", "u", "s", records.Context(), report_path="/disown/SECRET"),
+        first_token(new_id())[0],
     ],
     ids=lambda secret: type(secret).__name__,
 )
-def test_no_secret_stands_in_a_repr(secret: object) -> None:
+def test_no_secret_stands_in_a_repr_nor_in_what_a_log_of_local_variables_shows(secret: object) -> None:
+    """Error trackers and JSON loggers walk through tuples and lists, and ask nobody for a repr there."""
     assert "SECRET" not in repr(secret)
+    assert json.dumps(secret, default=repr) == json.dumps(repr(secret))
 
 
 def test_no_secret_of_a_long_token_stands_in_its_repr() -> None:

@@ -6,15 +6,17 @@ import copy
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError, asdict
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from flask_corbado_session import ShortSession
 from flask_corbado_session.model.frozen import FrozenDict, FrozenList, frozen
 from flask_corbado_session.tokens.short import ShortTokenVerifier
 from tests.support.rules import NOON, rules_on
-from tests.support.short_tokens import CLAIMS, token, verifier
+from tests.support.short_tokens import CLAIMS, ISSUER, token, verifier
 
 CLAIMS_OF_AN_APP = {"roles": ["admin"], "team": {"name": "blue", "ids": [1, [2]]}, "plan": "pro", "none": None}
 TOKEN = token(claims={**CLAIMS, **CLAIMS_OF_AN_APP})
@@ -89,6 +91,22 @@ def test_a_copy_may_be_changed(copied: Callable[[Any], Any]) -> None:
     claims["roles"].append("owner")
     claims["plan"] = "free"
     assert verified()["roles"] == ["admin"]
+
+
+def test_whoever_makes_a_short_session_its_claims_are_frozen() -> None:
+    roles = ["admin"]
+    claims = {"roles": roles, "pair": ("a", "b")}
+    by_name = ShortSession("alice", "s" * 30, NOON, NOON, ISSUER, claims=claims)
+    by_position = ShortSession("alice", "s" * 30, NOON, NOON, ISSUER, None, None, (), False, claims)
+    roles.append("owner")
+    for short in (by_name, by_position):
+        assert short.claims == {"roles": ["admin"], "pair": ["a", "b"]}
+        with pytest.raises(TypeError):
+            short.claims["roles"].append("owner")
+        with pytest.raises(FrozenInstanceError):
+            short.user_id = "bob"  # type: ignore[misc]
+        assert asdict(short)["claims"] == short.claims
+    assert by_name == by_position
 
 
 def test_the_claims_of_a_short_session_that_is_made_here_are_frozen_too(sqlite_url: str) -> None:

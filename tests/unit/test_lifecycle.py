@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, get_args
 
 import pytest
 from sqlalchemy import select, update
 
+from flask_corbado_session.keys.key import Key
 from flask_corbado_session.model.errors import InvalidShortSession, StoreUnavailable
 from flask_corbado_session.model.outcome import Active, Anonymous, Ended, Refreshed, Started
 from flask_corbado_session.model.records import Context, EndReason, LongSession, RefreshKind
@@ -19,6 +21,12 @@ from tests.support.rules import NOON, SECRET, Rules, database_down, heard, prese
 
 MINUTE = timedelta(seconds=61)
 FORGED = LongTokenSigner(["the key of somebody else altogether"]).dump(first_token(new_id())[0])
+
+
+class Method(StrEnum):
+    """An app's own names."""
+
+    PASSWORD = "pwd"
 
 
 @pytest.fixture
@@ -143,12 +151,19 @@ def test_a_valid_short_session_needs_no_statement(rules: Rules) -> None:
 def test_a_process_never_verifies_a_token_that_it_made(rules: Rules, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it would have cost is what another process makes of the token: the very same short session."""
     asked: list[str] = []
-    monkeypatch.setattr(rules.state.keys, "find", asked.append)
+    find = rules.state.keys.find
+
+    def counting(kid: str) -> Key | None:
+        asked.append(kid)
+        return find(kid)
+
+    monkeypatch.setattr(rules.state.keys, "find", counting)
     rules.clock.move(microseconds=123_456)
     started = rules.start(amr=["pwd", "otp"], claims={"role": "admin", "teams": [1, {"a": None}]})
     rules.clock.move(MINUTE)
     refreshed = rules.refresh(token_of(started))
     for made in (started, refreshed):
+        asked.clear()
         assert rules.short_sessions.verify(made.short_token) == made.short
         assert asked == []
         assert rules_on_another_process(rules).short_sessions.verify(made.short_token) == made.short
@@ -442,10 +457,18 @@ def test_methods_that_are_no_words_are_refused(subtests: pytest.Subtests, on_sql
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"), [((), ()), ("pwd", ("pwd",)), (["pwd", "otp"], ("pwd", "otp")), ({"hwk": 1}, ("hwk",))]
+    ("given", "kept"),
+    [
+        ((), ()),
+        ("pwd", ("pwd",)),
+        (["pwd", "otp"], ("pwd", "otp")),
+        ({"hwk": 1}, ("hwk",)),
+        ([Method.PASSWORD], ("pwd",)),
+    ],
 )
 def test_methods_are_kept_through_every_refresh(on_sqlite: Rules, given: Any, kept: tuple[str, ...]) -> None:
     started = on_sqlite.start(amr=given)
+    assert {type(method) for method in started.short.amr} <= {str}  # as where the token is read
     on_sqlite.clock.move(MINUTE)
     assert started.short.amr == on_sqlite.refresh(token_of(started)).short.amr == kept
 

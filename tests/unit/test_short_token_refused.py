@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -252,3 +253,13 @@ def test_4096_bytes_are_parsed_and_not_one_more() -> None:
 def test_a_token_ends_in_the_very_second_of_its_exp() -> None:
     assert verifier().verify(token(claims={"exp": SECONDS + 1}), NOON).user_id == "alice"
     assert refused(token(claims={"exp": SECONDS})).code == "expired"
+
+
+def test_no_depth_of_a_header_is_too_deep_for_one_reader_of_it_only() -> None:
+    """It is read twice. Two depths passed the first reader, and were a RecursionError of the second: a 500."""
+    header = json.dumps(HEADER, separators=(",", ":"))[:-1]
+    for depth in range(700, 1001):
+        nested = f'{header},"x":{"[" * depth}{"]" * depth}}}'.encode()
+        value = sign(f"{encode(nested)}.{encode(CLAIMS)}")
+        with suppress(InvalidShortSession):  # some are good: a header may say more than we ask
+            verifier().verify(value, NOON)

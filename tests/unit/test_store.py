@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ def new_session(rules: Rules, user_id: str = "alice", **changes: Any) -> NewSess
         idle_expires_at=NOW + 7 * DAY,
         expires_at=NOW + 30 * DAY,
     )
-    return session._replace(**changes)
+    return dataclasses.replace(session, **changes)
 
 
 def add_session(rules: Rules, user_id: str = "alice", **changes: Any) -> str:
