@@ -106,8 +106,8 @@ MUTANTS = [
     ),
     Mutant(
         REQUEST,
-        'return not is_late and current_request().method != "OPTIONS" and not _is_static()',
-        "return not is_late and not _is_static()",
+        'return not is_late and current.method != "OPTIONS" and not _is_static(current)',
+        "return not is_late and not _is_static(current)",
         "a preflight rotates the session, and its answer's cookies are thrown away",
         INTEGRATION + "test_transparent_refresh.py::test_options_refreshes_nothing",
     ),
