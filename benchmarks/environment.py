@@ -25,7 +25,7 @@ _IMPORTS = {
 }
 _IMPORT_TITLES = {
     "ours": "import, against Flask's own (goal: at most 3.2)",
-    "needs": "of that Flask, Flask-SQLAlchemy and PyJWT",
+    "needs": "Flask with Flask-SQLAlchemy and PyJWT, which an app with a database imports in any case",
 }
 
 _BARE_APP = """
