@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from ..model.errors import InvalidShortSession
-from ..model.frozen import frozen
+from ..model.frozen import NOTHING, FrozenDict, frozen
 from ..model.records import ShortSession
 
 SKEW = 30
@@ -19,24 +18,8 @@ _OWN = ("iss", "sub", "exp", "sid", "iat", "nbf", "jti", "auth_time", "amr")
 _LAST_SECOND = 253402300799  # the year 9999, where datetime ends
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_time(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= _LAST_SECOND
-
-
-def _are_strings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("iss", "sub", "sid", "jti"), (_is_text, "a non-empty string")),
-    **dict.fromkeys(("iat", "nbf", "exp", "auth_time"), (_is_time, "whole seconds since 1970")),
-    "amr": (_are_strings, "a list of strings"),
-    "aud": (lambda value: isinstance(value, str) or _are_strings(value), "a string or a list of strings"),
-}
+_TEXTS = ("iss", "sub", "sid", "jti")
+_TIMES = ("iat", "nbf", "exp", "auth_time")
 
 
 class ClaimPolicy:
@@ -52,9 +35,7 @@ class ClaimPolicy:
         for name in self._required:
             if name not in claims:
                 raise InvalidShortSession("claims", f"expected the claim {name!r}, and it is missing")
-        for name, (fits, expected) in _TYPES.items():
-            if name in claims and not fits(claims[name]):
-                raise InvalidShortSession("claims", f"expected {name!r} to be {expected}, not {shown(claims[name])}")
+        _check_types(claims)
         if claims["iss"] != self._issuer:
             raise InvalidShortSession("issuer", f"expected the issuer {self._issuer!r}, not {shown(claims['iss'])}")
         self._check_audience(claims.get("aud"))
@@ -68,6 +49,30 @@ class ClaimPolicy:
                 raise InvalidShortSession("audience", text)
         elif self._audience not in ([audience] if isinstance(audience, str) else audience or []):
             raise InvalidShortSession("audience", f"expected the audience {self._audience!r}, not {shown(audience)}")
+
+
+def _check_types(claims: dict[str, Any]) -> None:
+    for name in _TEXTS:
+        value = claims.get(name, name)
+        if type(value) is not str or not value:
+            raise _wrong_type(name, "a non-empty string", value)
+    for name in _TIMES:
+        value = claims.get(name, 0)
+        if type(value) is not int or not 0 <= value <= _LAST_SECOND:
+            raise _wrong_type(name, "whole seconds since 1970", value)
+    methods, audience = claims.get("amr", []), claims.get("aud", "")
+    if not _are_strings(methods):
+        raise _wrong_type("amr", "a list of strings", methods)
+    if type(audience) is not str and not _are_strings(audience):
+        raise _wrong_type("aud", "a string or a list of strings", audience)
+
+
+def _are_strings(value: Any) -> bool:
+    return type(value) is list and all(type(item) is str for item in value)
+
+
+def _wrong_type(name: str, expected: str, value: Any) -> InvalidShortSession:
+    return InvalidShortSession("claims", f"expected {name!r} to be {expected}, not {shown(value)}")
 
 
 def _check_times(claims: dict[str, Any], now: datetime) -> None:
@@ -92,8 +97,15 @@ def _short_session(claims: dict[str, Any]) -> ShortSession:
         _time(claims["auth_time"]) if "auth_time" in claims else None,
         tuple(claims.get("amr", ())),
         claims.get("dbsc") is True,
-        frozen({name: value for name, value in claims.items() if name not in RESERVED}),
+        _of_the_app(claims),
     )
+
+
+def _of_the_app(claims: dict[str, Any]) -> FrozenDict:
+    if claims.keys() <= RESERVED:  # as in most tokens, and soon seen
+        return NOTHING
+    of_the_app: FrozenDict = frozen({name: value for name, value in claims.items() if name not in RESERVED})
+    return of_the_app
 
 
 def _time(seconds: int) -> datetime:
