@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from flask_corbado_session import __version__
 
@@ -63,16 +63,6 @@ def _two_images(inside: str) -> str:
     return "\n\n".join(f'<img src="{path}" alt="{text[1]}" class="picture {name}">' for path, name in images)
 
 
-def skip_fields(_app: Sphinx, _what: str, _name: str, member: Any, _skip: bool, _options: Any) -> bool | None:
-    """Leave out what a named tuple says of its fields ("Alias for field number 3"), which are its parameters."""
-    return True if isinstance(member, type(_Named.field)) else None
-
-
-class _Named(NamedTuple):
-    field: int
-
-
 def setup(app: Sphinx) -> None:
     """Sphinx calls this."""
     app.connect("source-read", split_pictures)
-    app.connect("autodoc-skip-member", skip_fields)

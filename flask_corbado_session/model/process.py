@@ -40,14 +40,6 @@ class ProcessLock:
     def __init__(self) -> None:
         self._locks = PerProcess(Lock)
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """As a lock's."""
-        return self._locks.get().acquire(blocking, timeout)
-
-    def release(self) -> None:
-        """As a lock's."""
-        self._locks.get().release()
-
     def __enter__(self) -> None:
         self._locks.get().acquire()
 

@@ -16,7 +16,6 @@ from ..tokens.short import ShortTokenVerifier, mint, new_token_id
 _AMR_LIMIT = 255
 """Characters of a session's authentication methods together."""
 
-
 _ONE_SECOND = timedelta(seconds=1)
 
 

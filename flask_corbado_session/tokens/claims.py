@@ -15,11 +15,9 @@ SKEW = 30
 RESERVED = frozenset({"iss", "sub", "sid", "aud", "iat", "nbf", "exp", "jti", "auth_time", "amr", "dbsc"})
 _REQUIRED = ("iss", "sub", "exp")
 _OWN = ("iss", "sub", "exp", "sid", "iat", "nbf", "jti", "auth_time", "amr")
-_LAST_SECOND = 253402300799  # the year 9999, where datetime ends
-
-
 _TEXTS = ("iss", "sub", "sid", "jti")
 _TIMES = ("iat", "nbf", "exp", "auth_time")
+_LAST_SECOND = 253402300799  # the year 9999, where datetime ends
 
 
 class ClaimPolicy:

@@ -23,7 +23,7 @@ from .cookies import bound_path, short_cookie_attributes
 from .origin import is_foreign
 from .problems import CsrfRejected, DeviceBindingRefused, Problem, ProofNeeded, SessionNotFoundProblem, Unavailable
 from .request import presented_tokens
-from .state import EXTENSION, RequestState, app_state, current_request_state
+from .state import EXTENSION, RequestState, current_request_state
 
 log = logging.getLogger("flask_corbado_session")
 
@@ -36,7 +36,7 @@ def stand_first(app: Flask) -> None:
     Called before its first request.
     """
     before = app.before_request_funcs.setdefault(None, [])
-    if not app_state(app).settings.device_binding or answer in before:  # of two first requests, one may be under way
+    if answer in before:  # of two first requests, one may be under way
         return
     before.insert(0, answer)
     for scope in (None, *app.blueprints):

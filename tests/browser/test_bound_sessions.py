@@ -349,9 +349,8 @@ def test_a_new_key_in_the_key_file_costs_nobody_their_session(
         alice = Chromium(context, site).sign_in()
         rotation = rotate(keys, site.clock(), timedelta(minutes=15))
         kids: set[str] = set()
-        gives_up_at = (
-            time.monotonic() + 30
-        )  # the server looks at the file every few seconds, by a clock that isn't moved
+        # the server looks at the file every few seconds, by a clock that isn't moved
+        gives_up_at = time.monotonic() + 30
         while rotation.new.key.kid not in kids and time.monotonic() < gives_up_at:
             site.clock.move(seconds=QUARTER + 1)
             alice.lose_short_session()

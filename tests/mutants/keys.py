@@ -12,6 +12,13 @@ APPS = INTEGRATION + "test_who_may_be_signed_in.py::"
 MUTANTS = [
     Mutant(
         KEY,
+        "mac = _with_key(key).copy()",
+        "mac = _with_key(key)",
+        "what was signed before is signed too: after the first token of a process none is good",
+        "test_long_token.py::test_a_token_is_read_back",
+    ),
+    Mutant(
+        KEY,
         "material = hmac.new(raw, purpose, hashlib.sha256).digest()",
         "material = raw",
         "any token that another library signs with SECRET_KEY is a session here",

@@ -18,6 +18,20 @@ OPTIONS, OF_AHEAD = INTEGRATION + "test_sign_in_options.py::", INTEGRATION + "te
 
 MUTANTS = [
     Mutant(
+        MINTING,
+        "whole_seconds(issued_at),",
+        "issued_at,",
+        "a token that this process made says another time here than elsewhere",
+        LIFECYCLE + "test_a_process_never_verifies_a_token_that_it_made",
+    ),
+    Mutant(
+        MINTING,
+        "self._verifier.remember(token, short, version)",
+        "pass",
+        "each process verifies what it has just signed",
+        LIFECYCLE + "test_a_process_never_verifies_a_token_that_it_made",
+    ),
+    Mutant(
         REFRESH,
         "if not self._hooks.user_exists(user_id):",
         "if False:",
@@ -46,7 +60,7 @@ MUTANTS = [
         NOTICES + "test_a_copied_session_is_told_once_with_both_contexts",
     ),
     Mutant(
-        "sessions/minting.py",
+        MINTING,
         "issued_at = at if not_before is None else max(at, not_before + _ONE_SECOND)",
         "issued_at = at",
         "after expire_short each request of that second refreshes anew",

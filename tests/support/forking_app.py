@@ -32,7 +32,7 @@ def used_app() -> Flask:
     assert ended is not None
     ended.bring_up_to_date()
     if os.environ.get("HELD"):
-        ended._lock.acquire()  # as by a thread that polls just when the server forks
+        ended._lock.__enter__()  # as by a thread that polls just when the server forks
     return app
 
 
