@@ -18,6 +18,7 @@ from tests.support.jars import LONG, SHORT, Answer, Jar, Sent, SessionRows
 from tests.support.oracle import BURST_WINDOW, MIN_AGE
 from tests.support.postgres import PostgresServer
 from tests.support.servers import ServerProcess
+from tests.support.stopwatch import Stopwatch
 
 SPEED = 10
 """The servers' clocks run so many times as fast as ours: a token becomes old in six seconds."""
@@ -40,14 +41,14 @@ class Browser:
     def live(self, until: float) -> None:
         """Ask, often twice at once, keep what comes, try again on a 503."""
         while monotonic() < until:
-            began = monotonic()
+            since = Stopwatch()
             sent = [self.jar.sends()] * self._chance.choice([1, 1, 2])
             for answer in self._threads.map(self._ask, sent):
                 self.statuses[answer.status] += 1
                 if self._chance.random() < 0.9:
                     self.jar.take(answer)
             if len(sent) > 1:
-                self.longest = max(self.longest, monotonic() - began)
+                self.longest = max(self.longest, since.seconds)
             sleep(self._chance.uniform(0.05, 0.3))
 
     def _ask(self, sent: Sent) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.support.apps import make_app
 from tests.support.jars import LONG, SHORT, Answer, Jar, SessionRows
 from tests.support.oracle import MIN_AGE, read
 from tests.support.servers import ServerProcess
+from tests.support.stopwatch import Stopwatch
 
 POLL = 1 / 20
 """Seconds between two requests."""
@@ -36,13 +37,13 @@ def signed_in(server: ServerProcess) -> tuple[Jar, str]:
     return jar, read(jar.cookies[LONG]).session_id
 
 
-def polled(server: ServerProcess, jar: Jar, seconds: float) -> list[tuple[float, Answer]]:
+def polled(server: ServerProcess, jar: Jar, seconds: float, since: Stopwatch) -> list[tuple[float, Answer]]:
     """The answers to requests with a valid short session, each with the time at which it was sent."""
     answers = []
-    end = monotonic() + seconds
-    while (sent_at := monotonic()) < end:
+    began = since.seconds
+    while (sent_at := since.seconds) < began + seconds:
         answers.append((sent_at, server.answers(jar.sends(short=True))))
-        sleep(max(0.0, sent_at + POLL - monotonic()))
+        sleep(max(0.0, sent_at + POLL - since.seconds))
     return answers
 
 
@@ -52,12 +53,12 @@ def test_a_session_revoked_through_one_process_is_out_of_the_other_within_a_seco
 ) -> None:
     one, other = servers
     jar, session_id = signed_in(one)
-    statements, began = other.statements(), monotonic()
-    assert {answer.status for _, answer in polled(other, jar, 2)} == {200}
+    statements, since = other.statements(), Stopwatch()
+    assert {answer.status for _, answer in polled(other, jar, 2, since)} == {200}
     assert one.asked(Jar(), f"/revoke/{session_id}", "POST").status == 200
-    revoked_at = monotonic()
-    answers = polled(other, jar, 2)
-    lasted, asked_for = monotonic() - began, other.statements() - statements
+    revoked_at = since.seconds
+    answers = polled(other, jar, 2, since)
+    lasted, asked_for = since.seconds, other.statements() - statements
     served = [sent_at for sent_at, answer in answers if answer.status == 200]
     assert max(served, default=revoked_at) - revoked_at < OUT_WITHIN
     assert answers[-1][1].status == 401

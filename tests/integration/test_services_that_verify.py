@@ -25,6 +25,7 @@ from tests.support.oracle import read
 from tests.support.servers import ServerProcess
 from tests.support.services import ISSUER, ServiceProcess, bearer, get, make_service
 from tests.support.site import cookie_of
+from tests.support.stopwatch import Stopwatch
 
 KEY = a_jwk("ES256")
 CONFIG: dict[str, Any] = {"CORBADO_SESSION_ISSUER": ISSUER}
@@ -213,9 +214,9 @@ def test_while_the_feed_is_in_trouble_requests_go_on_within_a_quarter_of_a_secon
     took: list[float] = []
 
     def ask() -> None:
-        before = time.monotonic()
+        since = Stopwatch()
         assert app.test_client().get("/protected", headers=bearer(a_token())).status_code == 200
-        took.append(time.monotonic() - before)
+        took.append(since.seconds)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -276,9 +277,9 @@ def test_a_revoked_device_is_out_of_the_service_within_two_seconds(auth: ServerP
     time.sleep(0.3)
     session_id = read(jar.cookies[LONG]).session_id
     assert auth.asked(other, f"/session/{session_id}/revoke", "POST", short=True).status == 204
-    revoked_at = time.monotonic()
+    since = Stopwatch()
     while get(orders.port, "/protected", bearer(token))[0] == 200:
-        assert time.monotonic() - revoked_at < 2
+        assert since.seconds < 2
         time.sleep(0.05)
     assert get(orders.port, "/protected", bearer(token))[1]["reason"] == "revoked"
     assert get(orders.port, "/protected", bearer(spared))[0] == 200
@@ -300,9 +301,9 @@ def test_a_service_goes_on_when_the_issuer_dies(sqlite_url: str, tmp_path: Path)
         token = token_from(auth, Jar())
         assert app.test_client().get("/protected", headers=bearer(token)).status_code == 200
     state_of(app).clock.read = lambda: datetime.now(UTC) + timedelta(seconds=2)
-    before = time.monotonic()
+    since = Stopwatch()
     assert app.test_client().get("/protected", headers=bearer(token)).status_code == 200
-    assert time.monotonic() - before < 1
+    assert since.seconds < 1
 
 
 @pytest.mark.usefixtures("patient")

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from tests.support.apps import state_of
+from tests.support.stopwatch import Stopwatch
 
 PROMISE = 2.0
 """Seconds within which a connection must end: one by the promise, one for a busy machine."""
@@ -41,8 +42,8 @@ def cookie_header(client: FlaskClient) -> str:
 
 def wait_until(is_true: Callable[[], Any], within: float = PROMISE) -> float:
     """The seconds it took."""
-    began = time.monotonic()
+    since = Stopwatch()
     while not is_true():
-        assert time.monotonic() - began < within, "it has not happened"
+        assert since.seconds < within, "it has not happened"
         time.sleep(0.01)
-    return time.monotonic() - began
+    return since.seconds
