@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from urllib.request import parse_http_list
+
+from werkzeug.http import parse_options_header
 
 ALGORITHMS = ("ES256", "RS256")
 """What a browser may choose from, the better first: it takes the first it can."""
@@ -31,10 +34,13 @@ def string(value: str | None) -> str | None:
     return (value or "").strip().strip('"') or None
 
 
-def skipped_reason(value: str | None) -> str | None:
-    """Why a browser did not refresh before this request (``quota_exceeded``, ``server_error``, ``unreachable``);
-    None if it says nothing."""
-    if value is None:
-        return None
-    reason = _REASON.match(value.strip())
-    return reason[0] if reason else "unknown"
+def skipped_reason(value: str | None, session_id: str) -> str | None:
+    """Why a browser did not refresh this session before this request (``quota_exceeded``, ``server_error``,
+    ``unreachable``); None if it says nothing of it. Another app on the same host may have sessions of its own, and a
+    reason that names none is any session's."""
+    for item in parse_http_list(value or ""):
+        name, parameters = parse_options_header(item)
+        if parameters.get("session_identifier", session_id) == session_id:
+            reason = _REASON.match(name)
+            return reason[0] if reason else "unknown"
+    return None

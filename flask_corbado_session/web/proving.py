@@ -35,7 +35,7 @@ def resolve(request_state: RequestState, unproven: Unproven) -> Ended:
     bound = request_state.app_state.with_database().bound
     if bound is None or is_connection(request_state) or request_state.is_answered:
         return Ended(unproven.session_id, "unproven")
-    skipped = headers.skipped_reason(request.headers.get(headers.SKIPPED))
+    skipped = headers.skipped_reason(request.headers.get(headers.SKIPPED), unproven.session_id)
     if _came_from_elsewhere():  # the proof may have been skipped for that alone
         _ask_from_here(request_state)
     if skipped is None and _sent_short_cookie(request_state) and _is_browser():

@@ -175,7 +175,7 @@ def _is_registration(value: str) -> bool:
 def binding_header(data: bytes) -> bool:
     """The headers of device binding that a browser sends beside a proof."""
     value = data.decode("latin-1")
-    reason, session_id = skipped_reason(value), string(value)
+    reason, session_id = skipped_reason(value, "a-session"), string(value)
     assert reason is None or (0 < len(reason) <= 32 and reason.isascii())
     return session_id is not None
 

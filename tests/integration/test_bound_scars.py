@@ -459,6 +459,26 @@ def test_the_page_in_between_is_kept_by_nobody(site: BoundSite) -> None:
     assert reply.cookie_names == set()
 
 
+@pytest.mark.parametrize(
+    ("skipped", "status"),
+    [
+        ('unreachable;session_identifier="another"', 401),
+        ('unreachable;session_identifier="another", server_error;session_identifier="{id}"', 503),
+        ('unreachable;session_identifier="another, server_error"', 401),
+        ("quota_exceeded", 503),
+    ],
+)
+def test_a_reason_of_another_apps_session_on_the_same_host_is_not_ours(
+    site: BoundSite, skipped: str, status: int
+) -> None:
+    browser = site.expired()
+    copy = site.thief_of(browser)
+    reply = copy.request("/protected", headers={"Secure-Session-Skipped": skipped.format(id=browser.session.id)})
+    assert reply.status == status
+    if status == 503:
+        assert reply.json["reason"] in skipped.split(", ")[-1]
+
+
 # ---- the thief meanwhile
 
 
