@@ -31,7 +31,7 @@ const STALE = 60 * SECOND; // older results are requested again when the user re
 const AT_MOST_EVERY = 10 * SECOND; // the shortest time between two refreshes, in case of wrong clocks
 const TIMEOUT = 10 * SECOND; // of one request; the other tabs wait for it
 const LONGEST_BACKOFF = 60 * SECOND;
-const HANDOVER = 50; // ms to hold a lock longer, so that the waiting tab gets the result before it gets the lock
+const HANDOVER = 250; // ms at most that a tab holds the lock for the waiting tabs to get its result first
 
 /** The session host did not respond, or not with a session. This signs nobody out; the request is repeated. */
 export class SessionUnavailable extends Error {
@@ -203,24 +203,40 @@ export class SessionKeeper {
   async #inTurn(renew) {
     const count = () => (renew ? this.#heard.renewed : this.#heard.any) + this.#heard.ended;
     const before = count();
+    const waiting = new AbortController();
+    const { signal } = waiting;
+    this.#events.addEventListener("result", () => count() === before || waiting.abort(), { signal });
     try {
-      return await this.#alone(async () => (count() === before ? this.#ask(renew) : this.current));
+      return await this.#alone(async () => (count() === before ? this.#ask(renew) : this.current), signal);
     } catch (/** @type {any} */ error) {
       this.#failures += 1;
       this.#retryAfter = error.retryAfter ?? 0;
       throw error;
     } finally {
+      waiting.abort();
       this.#schedule();
     }
   }
 
-  /** @template T @param {() => Promise<T>} work @returns {Promise<T>} */
-  #alone(work) {
+  /** @template T @param {() => Promise<T>} work @param {AbortSignal} signal ends the wait @returns {Promise<T>} */
+  #alone(work, signal) {
     if (!navigator.locks) return work();
     return new Promise((resolve, reject) => {
-      const turn = () => work().then(resolve, reject).then(() => new Promise((done) => setTimeout(done, HANDOVER)));
-      navigator.locks.request(this.#name, turn).catch(turn); // a sandboxed frame gets no lock
+      const turn = () => work().then((result) => (resolve(result), this.#handOver()), reject);
+      // a sandboxed frame gets no lock, and who has heard the result meanwhile needs none
+      navigator.locks.request(this.#name, { signal }, turn).catch(() => work().then(resolve, reject));
     });
+  }
+
+  /** Hold the lock until the other tabs that wait for it have heard the result. */
+  async #handOver() {
+    const until = performance.now() + HANDOVER;
+    const isAwaited = async () => {
+      const { held = [], pending = [] } = await navigator.locks.query();
+      const own = held.find(({ name }) => name === this.#name)?.clientId;
+      return pending.some(({ name, clientId }) => name === this.#name && clientId !== own);
+    };
+    while (performance.now() < until && (await isAwaited())) await new Promise((done) => setTimeout(done, 10));
   }
 
   /** @param {boolean} renew */
@@ -287,6 +303,7 @@ export class SessionKeeper {
     if (!news.current) this.#heard.ended += 1;
     this.#failures = this.#retryAfter = 0;
     this.#schedule();
+    this.#events.dispatchEvent(new Event("result"));
     if (JSON.stringify(news.current) !== before) this.#events.dispatchEvent(new Event("change"));
   }
 

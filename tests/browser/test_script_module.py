@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.script_browser import (
+    AUTH,
     Browser,
     captive_portal,
     code_of,
@@ -83,6 +84,17 @@ def test_three_tabs_that_ask_at_once_are_served_by_one_refresh(browser_of_alice:
             tab.evaluate("globalThis.asked = Promise.all([session.refresh(), session.refresh()]); 0")
         ends = [each["expires_at"] for tab in tabs for each in tab.evaluate("asked")]
     assert (browser_of_alice.refreshes(), len(set(ends))) == (1, 1)
+
+
+def test_a_tab_that_waits_for_its_turn_waits_no_longer_than_for_the_result(browser_of_alice: Browser) -> None:
+    page, other, holder = browser_of_alice.begun(), browser_of_alice.begun(), browser_of_alice.tab()
+    url = f"{browser_of_alice.site.origin(AUTH)}/session"
+    holder.evaluate("url => { navigator.locks.request(`corbado-session ${url}`, () => new Promise(() => {})); }", url)
+    page.evaluate("globalThis.asked = session.refresh(), undefined")
+    page.wait_for_function("navigator.locks.query().then(({ pending }) => pending.length === 1)")
+    other.evaluate("session.signOut()")
+    late = "new Promise((done) => setTimeout(done, 5000, 'it waits still'))"
+    assert page.evaluate(f"Promise.race([asked, {late}])") is None
 
 
 def test_a_machine_that_slept_for_a_night_wakes_up_signed_in(browser_of_alice: Browser) -> None:
