@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from urllib.request import parse_http_list
 
-from werkzeug.http import parse_options_header
-
 ALGORITHMS = ("ES256", "RS256")
 """What a browser may choose from, the better first: it takes the first it can."""
 
@@ -17,6 +15,7 @@ SESSION_ID = "Sec-Secure-Session-Id"
 SKIPPED = "Secure-Session-Skipped"
 
 _REASON = re.compile(r"[a-z_]{1,32}")
+_NAMED = re.compile(r';\s*session_identifier="?([^";]*)')
 
 
 def registration(path: str, challenge: str) -> str:
@@ -39,8 +38,8 @@ def skipped_reason(value: str | None, session_id: str) -> str | None:
     ``unreachable``); None if it says nothing of it. Another app on the same host may have sessions of its own, and a
     reason that names none is any session's."""
     for item in parse_http_list(value or ""):
-        name, parameters = parse_options_header(item)
-        if parameters.get("session_identifier", session_id) == session_id:
-            reason = _REASON.match(name)
+        named = _NAMED.search(item)
+        if named is None or named[1] == session_id:
+            reason = _REASON.match(item)
             return reason[0] if reason else "unknown"
     return None
