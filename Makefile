@@ -23,12 +23,14 @@ demo: $(DEMO_STAMP) ## Serve the demo site at http://localhost:8000
 https: $(DEMO_STAMP) ## Serve the demo site at https://localhost:8443, with device binding
 	@$(BIN)/python -m demo_site.https
 
-# Two processes: Playwright's event loop breaks Flask's async views. The second runs even if the first fails, and
-# either one's failure is make's, exit code 5 (no tests found) included.
+# As many at once as there are cores, file by file. The browser's tests have processes of their own: Playwright's event
+# loop breaks Flask's async views. They run even if the others fail, and either one's failure is make's, exit code 5 (no
+# tests found) included.
+WORKERS ?= logical
 test: $(STAMP) ## Run all tests; those in a browser are skipped where no Chromium is
-	@status=0; \
-	$(BIN)/python -m pytest || status=$$?; \
-	$(BIN)/python -m pytest tests/browser || status=$$?; \
+	@status=0; pytest="$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile"; \
+	$$pytest || status=$$?; \
+	$$pytest tests/browser || status=$$?; \
 	exit $$status
 
 check: lint test ## Check format, lint and types, then run all tests

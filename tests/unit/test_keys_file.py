@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -167,21 +168,22 @@ def test_a_path_through_a_file_is_refused(path: Path) -> None:
 
 
 @root_only
-def test_a_file_of_somebody_else_is_refused(path: Path) -> None:
-    key_file(path, a_jwk())
-    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
-        folder.chmod(0o755)
-    code = f"""if True:
-        import os
-        from pathlib import Path
-        from flask_corbado_session.keys.file import KeyFileError, read
-        os.setgid(65534); os.setuid(65534)
-        try:
-            read(Path({str(path)!r}))
-        except KeyFileError as error:
-            print(error)
-    """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+def test_a_file_of_somebody_else_is_refused() -> None:
+    with TemporaryDirectory() as folder:  # pytest's own are closed to everybody else, several folders deep
+        Path(folder).chmod(0o755)
+        path = Path(folder, "keys.json")
+        key_file(path, a_jwk())
+        code = f"""if True:
+            import os
+            from pathlib import Path
+            from flask_corbado_session.keys.file import KeyFileError, read
+            os.setgid(65534); os.setuid(65534)
+            try:
+                read(Path({str(path)!r}))
+            except KeyFileError as error:
+                print(error)
+        """
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert "can't be read (Permission denied); it must belong to the user who runs this" in run.stdout
 
 

@@ -59,7 +59,11 @@ def test_the_key_of_the_file_signs_and_is_found(ring: Ring) -> None:
     assert (found.kid, found.algorithm) == (FIRST, "EdDSA")
 
 
-@pytest.mark.parametrize("kid", ["", "../../etc/passwd", SECOND_KEY, FIRST + " ", FIRST.lower()])
+@pytest.mark.parametrize(
+    "kid",
+    ["", "../../etc/passwd", SECOND_KEY, FIRST + " ", FIRST.lower()],
+    ids=["empty", "a path", "another key's", "with a space", "in lower case"],
+)
 def test_an_unknown_kid_is_not_found(ring: Ring, kid: str) -> None:
     assert ring.keys.find(kid) is None
 
