@@ -6,7 +6,7 @@ Every method raises :class:`StoreUnavailable` when the database does not answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, cast
@@ -264,6 +264,12 @@ class SessionStore:
 
 
 def _plain_tuples(connection: Connection, stmt: CompoundSelect[Any]) -> list[tuple[str, int]]:
-    """What the driver read, without SQLAlchemy's rows around it. For strings and integers, which need no conversion."""
+    """A text and an integer each, as the driver read them, without SQLAlchemy's rows around them.
+
+    The integers need no conversion; the texts do where they are kept as bytes, as on MariaDB.
+    """
+    dialect = connection.dialect
+    to_text: Callable[[Any], Any] | None = stmt.selected_columns[0].type.dialect_impl(dialect).result_processor(dialect, None)
     with connection.execute(stmt) as result:
-        return list(cast(CursorResult[Any], result).cursor.fetchall())
+        rows = cast(CursorResult[Any], result).cursor.fetchall()
+    return list(rows) if to_text is None else [(to_text(text), integer) for text, integer in rows]

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import DeclarativeBase
 
 from flask_corbado_session import CorbadoSession, current_session, current_user, login_required, login_user, logout_user
@@ -116,6 +116,11 @@ class Statements(list[str]):
         return [each.split()[0] for each in self]
 
 
+def _says_what_ends(statement: str) -> bool:
+    is_of_ids = statement.startswith("SELECT corbado_session.id FROM corbado_session")
+    return is_of_ids and statement.endswith("ended_at IS NULL")
+
+
 def statements(app: Flask) -> AbstractContextManager[Statements]:
     """Every statement the library's own engine runs meanwhile, from any thread. Connecting is not counted."""
     return statements_of(rows_of(app).database.engine)
@@ -123,15 +128,31 @@ def statements(app: Flask) -> AbstractContextManager[Statements]:
 
 @contextmanager
 def statements_of(engine: Engine) -> Iterator[Statements]:
-    """Every statement of this engine meanwhile."""
+    """Every statement of this engine meanwhile.
+
+    MariaDB and MySQL have no UPDATE … RETURNING: there the SELECT that stands for the RETURNING, before the UPDATE or
+    after it, is counted together with it.
+    """
     seen, lock = Statements(), threading.Lock()
+    has_returning = engine.dialect.update_returning
 
-    def remember(_c: Any, _k: Any, statement: str, *_: Any) -> None:
+    def remember(connection: Connection, _k: Any, statement: str, *_: Any) -> None:
+        if connection.info.pop("other half", False):
+            return
+        text = " ".join(statement.split())
         with lock:
-            seen.append(" ".join(statement.split()))
+            seen.append(f"UPDATE by {text}" if not has_returning and _says_what_ends(text) else text)
 
-    event.listen(engine, "before_cursor_execute", remember)
+    def expect(connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
+        text = " ".join(statement.split())
+        is_half = _says_what_ends(text) or text.startswith("UPDATE corbado_session SET reopened")
+        connection.info["other half"] = is_half and not has_returning and cursor.rowcount > 0
+
+    listeners = {"before_cursor_execute": remember, "after_cursor_execute": expect}
+    for name, listener in listeners.items():
+        event.listen(engine, name, listener)
     try:
         yield seen
     finally:
-        event.remove(engine, "before_cursor_execute", remember)
+        for name, listener in listeners.items():
+            event.remove(engine, name, listener)
