@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,11 +16,13 @@ from sqlalchemy import make_url
 
 from flask_corbado_session.testing import MovingClock
 from tests.support.databases import EmptyDatabases, engines_disposed, start_private_postgres
+from tests.support.mariadb import MariaDBUnavailable, is_installed, private_mariadb
 from tests.support.postgres import PostgresServer, PostgresUnavailable
 from tests.support.rules import Rules, rules_on
 from tests.support.site import Site
 
-DATABASES = ["sqlite", "postgresql", *(["mysql"] if os.environ.get("TEST_MYSQL_URL") else [])]
+HAS_MYSQL = bool(os.environ.get("TEST_MYSQL_URL") or os.environ.get("REQUIRE_MYSQL") == "1" or is_installed())
+DATABASES = ["sqlite", "postgresql", *(["mysql"] if HAS_MYSQL else [])]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER_ARGUMENTS = [
     "--no-sandbox",  # root cannot start it with one; the only pages it opens are our own
@@ -103,12 +105,17 @@ def postgres_databases() -> Iterator[EmptyDatabases]:
 
 @pytest.fixture(scope="session")
 def mysql_databases() -> Iterator[EmptyDatabases]:
-    """Databases on the MariaDB or MySQL server that ``TEST_MYSQL_URL`` names."""
-    url = os.environ.get("TEST_MYSQL_URL")
-    if not url:
-        do_without("MYSQL", "TEST_MYSQL_URL names no MariaDB or MySQL server")
-    with closing(EmptyDatabases(make_url(url).set(drivername="mysql+pymysql"))) as databases:
-        yield databases
+    """Databases on the MariaDB or MySQL server that ``TEST_MYSQL_URL`` names, else on one of our own."""
+    if url := os.environ.get("TEST_MYSQL_URL"):
+        with closing(EmptyDatabases(make_url(url).set(drivername="mysql+pymysql"))) as databases:
+            yield databases
+        return
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(private_mariadb())
+        except MariaDBUnavailable as error:
+            do_without("MYSQL", str(error))
+        yield EmptyDatabases(server.url("mysql"))
 
 
 @pytest.fixture

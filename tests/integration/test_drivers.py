@@ -40,7 +40,7 @@ def url(request: pytest.FixtureRequest) -> str:
     driver: str = request.param
     backend = driver.partition("+")[0]
     if FIXTURES[backend] == "mysql_url" and "mysql" not in DATABASES:
-        pytest.skip("TEST_MYSQL_URL names no MariaDB or MySQL server")
+        pytest.skip("there is no MariaDB, and TEST_MYSQL_URL names none")
     if importlib.util.find_spec(DRIVERS[driver]) is None:
         pytest.skip(f"{DRIVERS[driver]} is not installed")
     database: str = request.getfixturevalue(FIXTURES[backend])
@@ -209,7 +209,7 @@ def test_a_value_that_the_column_cannot_hold_is_bad_data_and_is_quoted_nowhere(
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.skipif("mysql" not in DATABASES, reason="TEST_MYSQL_URL names no MariaDB or MySQL server")
+@pytest.mark.skipif("mysql" not in DATABASES, reason="there is no MariaDB, and TEST_MYSQL_URL names none")
 def test_a_device_is_named_in_any_letters_where_the_servers_default_charset_is_old(mysql_url: str) -> None:
     with create_engine(mysql_url, poolclass=NullPool).begin() as connection:
         connection.execute(text(f"ALTER DATABASE {make_url(mysql_url).database} CHARACTER SET latin1"))
@@ -222,7 +222,7 @@ def test_a_device_is_named_in_any_letters_where_the_servers_default_charset_is_o
     )
 
 
-@pytest.mark.skipif("mysql" not in DATABASES, reason="TEST_MYSQL_URL names no MariaDB or MySQL server")
+@pytest.mark.skipif("mysql" not in DATABASES, reason="there is no MariaDB, and TEST_MYSQL_URL names none")
 def test_a_device_name_that_an_older_table_cannot_hold_is_a_400(
     mysql_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

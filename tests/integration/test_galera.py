@@ -21,8 +21,9 @@ from flask_corbado_session import ANY_USER, CorbadoSession
 from flask_corbado_session.testing import MovingClock, move_clock
 from tests.conftest import do_without
 from tests.support.apps import make_app, rows_of, state_of, unprepared_app
-from tests.support.galera import GaleraCluster, GaleraUnavailable
+from tests.support.galera import GaleraCluster
 from tests.support.jars import LONG, Answer, Jar, SessionRows, asked, processed
+from tests.support.mariadb import MariaDBUnavailable
 from tests.support.oracle import MIN_AGE, read
 
 WIDTH = 64
@@ -73,7 +74,7 @@ def _add_revoke(app: Flask, sessions: CorbadoSession) -> None:
 def cluster() -> Iterator[GaleraCluster]:
     try:
         cluster = GaleraCluster("wsrep_sync_wait=7")
-    except GaleraUnavailable as error:
+    except MariaDBUnavailable as error:
         do_without("GALERA", str(error))
     with cluster:
         yield cluster
