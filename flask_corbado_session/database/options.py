@@ -103,8 +103,9 @@ def _timeouts(url: URL, given: Mapping[str, Any]) -> dict[str, Any]:
             return {"timeout": READ_TIMEOUT} if "timeout" in signature(driver.connect).parameters else {}
         case "mysql" | "mariadb":
             waits = {"connect_timeout": TIMEOUT, "read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
-            charset = {} if "charset" in url.query or "charset" in given else {"charset": "utf8mb4"}
-            return waits | charset
+            # MariaDB's own driver speaks utf8mb4 alone, and takes no option for it
+            is_chosen = driver.__name__ == "mariadb" or "charset" in url.query or "charset" in given
+            return waits if is_chosen else waits | {"charset": "utf8mb4"}
     return {}
 
 

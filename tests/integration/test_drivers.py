@@ -15,7 +15,8 @@ from flask_corbado_session import Notice
 from flask_corbado_session.model.errors import BadData, StoreUnavailable, TablesMissing
 from flask_corbado_session.testing import expire_short, move_clock, signed_in
 from tests.conftest import DATABASES
-from tests.support.apps import make_app, rows_of, statements, unprepared_app
+from tests.support.apps import make_app, rows_of, state_of, statements, unprepared_app
+from tests.support.jars import SHORT, Jar, asked
 from tests.support.oracle import MIN_AGE
 from tests.support.rules import database_at
 from tests.support.stopwatch import Stopwatch
@@ -29,6 +30,7 @@ DRIVERS = {
     "mariadb+pymysql": "pymysql",
     "mysql+mysqldb": "MySQLdb",
     "mysql+mysqlconnector": "mysql",
+    "mariadb+mariadbconnector": "mariadb",
 }
 FIXTURES = {"sqlite": "sqlite_url", "postgresql": "postgres_url", "mysql": "mysql_url", "mariadb": "mysql_url"}
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -86,6 +88,24 @@ def test_a_session_lives_from_sign_in_to_revocation(url: str) -> None:
         "operator",
         "superseded",
     ]
+
+
+def test_a_session_that_one_process_revoked_is_out_of_the_other_whatever_the_driver_calls_a_text(url: str) -> None:
+    """On MariaDB the ids of the ended came as bytes, and the session went on until its short one expired."""
+    app, _, sessions = make_app(url)
+    other, _, _ = unprepared_app(url)
+    clock = state_of(other).clock.read = move_clock(app)
+    jar = Jar()
+    asked(app, jar, "/sign-in", "POST", user="alice")
+    assert asked(other, jar, short=True).cookies == {}
+    with app.app_context():
+        sessions.expire_short("alice")
+    clock.move(seconds=1)
+    assert set(asked(other, jar, short=True).cookies) == {SHORT}
+    with app.app_context():
+        sessions.revoke_user("alice")
+    clock.move(seconds=1)
+    assert asked(other, jar, short=True).status == 401
 
 
 def test_ids_are_exact(url: str) -> None:
