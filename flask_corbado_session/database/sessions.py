@@ -269,7 +269,8 @@ def _plain_tuples(connection: Connection, stmt: CompoundSelect[Any]) -> list[tup
     The integers need no conversion; the texts do where they are kept as bytes, as on MariaDB.
     """
     dialect = connection.dialect
-    to_text: Callable[[Any], Any] | None = stmt.selected_columns[0].type.dialect_impl(dialect).result_processor(dialect, None)
+    kind = stmt.selected_columns[0].type.dialect_impl(dialect)
+    to_text: Callable[[Any], Any] | None = kind.result_processor(dialect, None)
     with connection.execute(stmt) as result:
         rows = cast(CursorResult[Any], result).cursor.fetchall()
     return list(rows) if to_text is None else [(to_text(text), integer) for text, integer in rows]
