@@ -6,10 +6,12 @@ Times are integer milliseconds in the rows and datetimes everywhere above this r
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import CompoundSelect, Connection, CursorResult
 
 from ..model.clock import from_ms, to_ms
 from ..model.records import Context, Device, LongSession
@@ -106,3 +108,16 @@ def device(row: Any, sessions: Sequence[LongSession] = (), prefix: str = "") -> 
 
 
 _DEVICE_FIELDS = ("id", "user_id", "name", "browser", "system", "device_type", "user_agent")
+
+
+def plain_tuples(connection: Connection, stmt: CompoundSelect[Any]) -> list[tuple[str, int]]:
+    """A text and an integer each, as the driver read them, without SQLAlchemy's rows around them.
+
+    The integers need no conversion; the texts do where they are kept as bytes, as on MariaDB.
+    """
+    dialect = connection.dialect
+    kind = stmt.selected_columns[0].type.dialect_impl(dialect)
+    to_text: Callable[[Any], Any] | None = kind.result_processor(dialect, None)
+    with connection.execute(stmt) as result:
+        rows = cast(CursorResult[Any], result).cursor.fetchall()
+    return list(rows) if to_text is None else [(to_text(text), integer) for text, integer in rows]

@@ -6,17 +6,15 @@ Every method raises :class:`StoreUnavailable` when the database does not answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    CompoundSelect,
     Connection,
-    CursorResult,
     Insert,
     Integer,
     Select,
@@ -33,7 +31,7 @@ from ..model.errors import ConstraintViolated, StoreUnavailable
 from ..model.records import Changes, EndReason, LongSession, device_label
 from .conditions import is_live
 from .engine import Database
-from .rows import CarriedOver, NewSession, long_session
+from .rows import CarriedOver, NewSession, long_session, plain_tuples
 from .windows import Order, windows
 
 
@@ -197,7 +195,7 @@ class SessionStore:
         invalidated = select(c.id, skew - c.short_not_before).where(c.short_not_before > after, c.ended_at.is_(None))
 
         def fetch(connection: Connection) -> list[tuple[str, int]]:
-            rows = _plain_tuples(connection, union_all(ended, invalidated))
+            rows = plain_tuples(connection, union_all(ended, invalidated))
             self._database.compare_clocks(connection)
             return rows
 
@@ -261,16 +259,3 @@ class SessionStore:
 
     def _scalar(self, stmt: Select[Any]) -> Any:
         return self._database.run(lambda connection: connection.execute(stmt.limit(1)).scalar())
-
-
-def _plain_tuples(connection: Connection, stmt: CompoundSelect[Any]) -> list[tuple[str, int]]:
-    """A text and an integer each, as the driver read them, without SQLAlchemy's rows around them.
-
-    The integers need no conversion; the texts do where they are kept as bytes, as on MariaDB.
-    """
-    dialect = connection.dialect
-    kind = stmt.selected_columns[0].type.dialect_impl(dialect)
-    to_text: Callable[[Any], Any] | None = kind.result_processor(dialect, None)
-    with connection.execute(stmt) as result:
-        rows = cast(CursorResult[Any], result).cursor.fetchall()
-    return list(rows) if to_text is None else [(to_text(text), integer) for text, integer in rows]
