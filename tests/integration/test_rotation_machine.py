@@ -133,7 +133,9 @@ class Machine(RuleBasedStateMachine):
         rows = self.world.rows.all()
         (new,) = rows.keys() - old.keys()
         assert as_row(rows[new])._replace(token_hash=b"") == Row(0, b"", self.now, 0)
-        self.dead |= {each: self.now + CACHE_TTL for each in old if old[each]["ended_at"] != rows[each]["ended_at"]}
+        for each in old:
+            if old[each]["ended_at"] != rows[each]["ended_at"]:
+                self.is_dead_for_a_while(each)
         self.overwritten.clear()
 
     def now_ended(self, was: dict[str, Any], reason: str) -> None:
@@ -142,7 +144,11 @@ class Machine(RuleBasedStateMachine):
         end = {"ended_at": self.now, "end_reason": reason} if is_new else {}
         assert self.world.rows.all()[was["id"]] == was | end
         if is_new and reason != "operator":
-            self.dead[was["id"]] = self.now + CACHE_TTL
+            self.is_dead_for_a_while(was["id"])
+
+    def is_dead_for_a_while(self, session_id: str) -> None:
+        """Or longer, if that was found out before the clock was set back."""
+        self.dead[session_id] = max(self.now + CACHE_TTL, self.dead.get(session_id, 0))
 
     # ---- requests and answers on their way
 
