@@ -15,7 +15,9 @@ SESSION_ID = "Sec-Secure-Session-Id"
 SKIPPED = "Secure-Session-Skipped"
 
 _REASON = re.compile(r"[a-z_]{1,32}")
-_NAMED = re.compile(r';\s*session_identifier="?([^";]*)')
+_PARAMETER = re.compile(r';\s*([a-z*][a-z0-9_.*-]*)(?:=("(?:[^"\\]|\\.)*"|[^;]*))?')
+LONGEST_SKIPPED = 2048
+"""Characters of that header that are read: two dozen sessions of a browser."""
 
 
 def registration(path: str, challenge: str) -> str:
@@ -37,9 +39,13 @@ def skipped_reason(value: str | None, session_id: str) -> str | None:
     """Why a browser did not refresh this session before this request (``quota_exceeded``, ``server_error``,
     ``unreachable``); None if it says nothing of it. Another app on the same host may have sessions of its own, and a
     reason that names none is any session's."""
-    for item in parse_http_list(value or ""):
-        named = _NAMED.search(item)
-        if named is None or named[1] == session_id:
-            reason = _REASON.match(item)
-            return reason[0] if reason else "unknown"
-    return None
+    of_any = None
+    for item in filter(None, parse_http_list((value or "")[:LONGEST_SKIPPED])):
+        word = _REASON.match(item)
+        reason = word[0] if word else "unknown"
+        named = dict(_PARAMETER.findall(item)).get("session_identifier")
+        if named is None:
+            of_any = of_any or reason
+        elif string(named) == session_id:
+            return reason
+    return of_any

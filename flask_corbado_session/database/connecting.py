@@ -121,7 +121,8 @@ class _MySQL(_Connecting):
 
     def configure(self, connection: Any) -> None:
         for statement in (
-            f"SET SESSION innodb_lock_wait_timeout = {TIMEOUT}, SESSION lock_wait_timeout = {TIMEOUT}",
+            # less than the driver waits for an answer, and a conflict, which is tried again as long as that
+            f"SET SESSION innodb_lock_wait_timeout = {TIMEOUT - 1}, SESSION lock_wait_timeout = {TIMEOUT - 1}",
             "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         ):
             try:

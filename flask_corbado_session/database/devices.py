@@ -88,7 +88,8 @@ class DeviceStore:
     def rename(self, device_id: str, user_id: str | None, name: str | None) -> bool:
         """Give a device a name, or take it away; whether there is such a device (of this user)."""
         stmt = update(self._device).where(self._owned(device_id, user_id)).values(name=name)
-        return self._database.run(lambda connection: connection.execute(stmt).rowcount, writes=True) > 0
+        is_changed = self._database.run(lambda connection: connection.execute(stmt).rowcount, writes=True) > 0
+        return is_changed or self.exists(device_id, user_id)  # MariaDB may not count a name that was the same before
 
     def disown(self, device_id: str, cookie_hash: bytes, now: datetime) -> list[str] | None:
         """Forget the device's cookie and end its sessions, in one transaction; None if that has been done already."""

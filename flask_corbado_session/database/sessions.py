@@ -140,9 +140,8 @@ class SessionStore:
         if connection.dialect.update_returning:
             return list(connection.execute(end.where(unended).returning(c.id)).scalars())
         ids = list(connection.execute(select(c.id).where(unended)).scalars())
-        if ids:
-            connection.execute(end.where(c.id.in_(ids), c.ended_at.is_(None)))
-        return ids
+        is_ours = not ids or connection.execute(end.where(c.id.in_(ids), c.ended_at.is_(None))).rowcount == len(ids)
+        return ids if is_ours else self._ended_then(connection, c.id.in_(ids), reason, now)
 
     def _owned(self, which: ColumnElement[bool], user_id: str | None) -> ColumnElement[bool]:
         return which if user_id is None else which & (self._session.c.user_id == user_id)

@@ -23,8 +23,9 @@ _SLOWEST = 500
 
 _TIME = {
     "postgresql": "SELECT extract(epoch FROM clock_timestamp()) * 1000",
-    "mysql": "SELECT unix_timestamp(now(3)) * 1000",
-    "mariadb": "SELECT unix_timestamp(now(3)) * 1000",
+    # unix_timestamp(now(3)) goes by the server's local time, and is an hour wrong where summer time ends
+    "mysql": "SELECT timestampdiff(microsecond, '1970-01-01', utc_timestamp(3)) div 1000",
+    "mariadb": "SELECT timestampdiff(microsecond, '1970-01-01', utc_timestamp(3)) div 1000",
 }
 
 

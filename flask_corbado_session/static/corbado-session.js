@@ -31,7 +31,8 @@ const STALE = 60 * SECOND; // older results are requested again when the user re
 const AT_MOST_EVERY = 10 * SECOND; // the shortest time between two refreshes, in case of wrong clocks
 const TIMEOUT = 10 * SECOND; // of one request; the other tabs wait for it
 const LONGEST_BACKOFF = 60 * SECOND;
-const HANDOVER = 250; // ms at most that a tab holds the lock for the waiting tabs to get its result first
+const HANDOVER = 250; // ms at most that a tab holds the lock for the waiting tabs to get its refresh first
+const HANDOVER_OF_LOOK = 50; // the same for a look, which does not serve a tab that waits to refresh
 
 /** The session host did not respond, or not with a session. This signs nobody out; the request is repeated. */
 export class SessionUnavailable extends Error {
@@ -207,7 +208,7 @@ export class SessionKeeper {
     const { signal } = waiting;
     this.#events.addEventListener("result", () => count() === before || waiting.abort(), { signal });
     try {
-      return await this.#alone(async () => (count() === before ? this.#ask(renew) : this.current), signal);
+      return await this.#alone(async () => (count() === before ? this.#ask(renew) : this.current), renew, signal);
     } catch (/** @type {any} */ error) {
       this.#failures += 1;
       this.#retryAfter = error.retryAfter ?? 0;
@@ -218,19 +219,25 @@ export class SessionKeeper {
     }
   }
 
-  /** @template T @param {() => Promise<T>} work @param {AbortSignal} signal ends the wait @returns {Promise<T>} */
-  #alone(work, signal) {
+  /**
+   * @template T
+   * @param {() => Promise<T>} work
+   * @param {boolean} renew
+   * @param {AbortSignal} signal ends the wait
+   * @returns {Promise<T>}
+   */
+  #alone(work, renew, signal) {
     if (!navigator.locks) return work();
     return new Promise((resolve, reject) => {
-      const turn = () => work().then((result) => (resolve(result), this.#handOver()), reject);
+      const turn = () => work().then((result) => (resolve(result), this.#handOver(renew)), reject);
       // a sandboxed frame gets no lock, and who has heard the result meanwhile needs none
       navigator.locks.request(this.#name, { signal }, turn).catch(() => work().then(resolve, reject));
     });
   }
 
-  /** Hold the lock until the other tabs that wait for it have heard the result. */
-  async #handOver() {
-    const until = performance.now() + HANDOVER;
+  /** Hold the lock until the other tabs that wait for it have heard the result. @param {boolean} renew */
+  async #handOver(renew) {
+    const until = performance.now() + (renew ? HANDOVER : HANDOVER_OF_LOOK);
     const isAwaited = async () => {
       const { held = [], pending = [] } = await navigator.locks.query();
       const own = held.find(({ name }) => name === this.#name)?.clientId;

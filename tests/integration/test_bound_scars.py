@@ -466,6 +466,10 @@ def test_the_page_in_between_is_kept_by_nobody(site: BoundSite) -> None:
         ('unreachable;session_identifier="another", server_error;session_identifier="{id}"', 503),
         ('unreachable;session_identifier="another, server_error"', 401),
         ("quota_exceeded", 503),
+        ('unreachable;note=";session_identifier=no";session_identifier="{id}"', 503),
+        ('quota_exceeded;session_identifier="another";session_identifier="{id}"', 503),  # the last one counts, RFC 9651
+        ('server_error, unreachable;session_identifier="{id}"', 503),
+        (",", 401),
     ],
 )
 def test_a_reason_of_another_apps_session_on_the_same_host_is_not_ours(

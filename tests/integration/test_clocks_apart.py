@@ -10,9 +10,17 @@ import pytest
 from flask import Flask
 
 from flask_corbado_session import ANY_USER, CorbadoSession
+from tests.conftest import DATABASES
 from tests.support.apps import make_app, rows_of, state_of
 from tests.support.jars import LONG, Jar, SessionRows, asked, processed
 from tests.support.oracle import BURST_WINDOW, MIN_AGE, read
+
+
+@pytest.fixture(params=["postgres_url", *(["mysql_url"] if "mysql" in DATABASES else [])])
+def server_url(request: pytest.FixtureRequest) -> str:
+    """An empty database that has a clock of its own."""
+    url: str = request.getfixturevalue(request.param)
+    return url
 
 
 def real_clock(ahead: timedelta) -> Callable[[], datetime]:
@@ -25,22 +33,20 @@ def real_clock(ahead: timedelta) -> Callable[[], datetime]:
     return now
 
 
-def server(postgres_url: str, **ahead: float) -> tuple[Flask, CorbadoSession]:
-    app, _, sessions = make_app(postgres_url)
+def server(server_url: str, **ahead: float) -> tuple[Flask, CorbadoSession]:
+    app, _, sessions = make_app(server_url)
     state_of(app).clock.read = real_clock(timedelta(**ahead))
     return app, sessions
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_a_clock_an_hour_off_makes_no_thief_of_somebody_with_two_requests_at_once(
-    postgres_url: str, hours: int
-) -> None:
+def test_a_clock_an_hour_off_makes_no_thief_of_somebody_with_two_requests_at_once(server_url: str, hours: int) -> None:
     """It promoted at once what the others hold for a minute; the answer of the other request then looked stolen."""
-    right, _ = server(postgres_url)
-    wrong, _ = server(postgres_url, hours=hours)
+    right, _ = server(server_url)
+    wrong, _ = server(server_url, hours=hours)
     jar = Jar()
     asked(right, jar, "/sign-in", "POST", user="alice")
-    with SessionRows(postgres_url) as rows:
+    with SessionRows(server_url) as rows:
         for _ in range(3):
             rows.let_pass(MIN_AGE + 1)
             sent, at_once = jar.sends(), jar.sends()
@@ -54,10 +60,10 @@ def test_a_clock_an_hour_off_makes_no_thief_of_somebody_with_two_requests_at_onc
 
 
 @pytest.mark.parametrize("minutes", [-5, 5])
-def test_a_revocation_by_a_process_whose_clock_is_off_is_known_to_the_others(postgres_url: str, minutes: float) -> None:
+def test_a_revocation_by_a_process_whose_clock_is_off_is_known_to_the_others(server_url: str, minutes: float) -> None:
     """At cd6b537 a worker five minutes behind revoked, and the others served on for the short lifetime."""
-    right, _ = server(postgres_url)
-    wrong, sessions = server(postgres_url, minutes=minutes)
+    right, _ = server(server_url)
+    wrong, sessions = server(server_url, minutes=minutes)
     jars = [Jar(), Jar()]
     for jar, app in zip(jars, (right, wrong), strict=True):
         asked(right, jar, "/sign-in", "POST", user="alice")
@@ -70,8 +76,8 @@ def test_a_revocation_by_a_process_whose_clock_is_off_is_known_to_the_others(pos
     assert asked(right, jars[0], short=True).status == 401
 
 
-def test_it_is_logged_once_and_check_says_it(postgres_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    app, _ = server(postgres_url, seconds=90)
+def test_it_is_logged_once_and_check_says_it(server_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    app, _ = server(server_url, seconds=90)
     with caplog.at_level(logging.WARNING, "flask_corbado_session"):
         for _ in range(2):
             rows_of(app).database.dispose()
@@ -84,9 +90,9 @@ def test_it_is_logged_once_and_check_says_it(postgres_url: str, caplog: pytest.L
 
 
 def test_clocks_that_differ_by_less_than_is_borne_are_left_alone(
-    postgres_url: str, caplog: pytest.LogCaptureFixture
+    server_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app, _ = server(postgres_url, milliseconds=700)
+    app, _ = server(server_url, milliseconds=700)
     asked(app, Jar(), "/sign-in", "POST", user="alice")
     assert rows_of(app).database.skew.ms == 0
     assert "clock" not in caplog.text

@@ -257,6 +257,15 @@ def test_a_device_name_that_an_older_table_cannot_hold_is_a_400(
     assert "📱" not in caplog.text
 
 
+@pytest.mark.skipif("mysql" not in DATABASES, reason="there is no MariaDB, and TEST_MYSQL_URL names none")
+def test_a_device_may_be_given_the_name_it_has_where_the_driver_counts_only_what_changed(mysql_url: str) -> None:
+    """A 404: the flag that SQLAlchemy sets is gone where an app sets its own."""
+    app, _, _ = make_app(mysql_url, SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"client_flag": 0}})
+    client = signed_in(app, "alice")
+    for path, status in ((device_id(app), 204), (device_id(app), 204), ("A" * 30, 404)):
+        assert client.post(f"/session/devices/{path}/name", json={"name": "Laptop"}).status_code == status
+
+
 def test_the_log_has_the_cause_of_a_503(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
     app, _, _ = unprepared_app("postgresql+psycopg://nobody:secret@127.0.0.1:1/none")
     with caplog.at_level(logging.ERROR, "flask_corbado_session"):

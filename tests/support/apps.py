@@ -137,16 +137,22 @@ def statements_of(engine: Engine) -> Iterator[Statements]:
     has_returning = engine.dialect.update_returning
 
     def remember(connection: Connection, _k: Any, statement: str, *_: Any) -> None:
-        if connection.info.pop("other half", False):
-            return
         text = " ".join(statement.split())
+        other_half = connection.info.pop("other half", None)
+        if other_half:
+            assert text.startswith(f"{other_half} "), text
+            return
         with lock:
             seen.append(f"UPDATE by {text}" if not has_returning and _says_what_ends(text) else text)
 
     def expect(connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
         text = " ".join(statement.split())
-        is_half = _says_what_ends(text) or text.startswith("UPDATE corbado_session SET reopened")
-        connection.info["other half"] = is_half and not has_returning and cursor.rowcount > 0
+        if has_returning or cursor.rowcount <= 0:
+            return
+        if _says_what_ends(text):
+            connection.info["other half"] = "UPDATE"
+        elif text.startswith("UPDATE corbado_session SET reopened"):
+            connection.info["other half"] = "SELECT"
 
     listeners = {"before_cursor_execute": remember, "after_cursor_execute": expect}
     for name, listener in listeners.items():

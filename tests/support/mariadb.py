@@ -7,11 +7,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
@@ -37,10 +38,11 @@ class MariaDBUnavailable(RuntimeError):
 class MariaDBServer:
     """A server on loopback. Its data are in ``home``, and it also ends with the process that started it."""
 
-    def __init__(self, home: Path, number: int = 0) -> None:
+    def __init__(self, home: Path, number: int = 0, environment: Mapping[str, str] | None = None) -> None:
         self.data, self.log = home / f"data{number}", home / f"log{number}"
         self.port = free_port()
         self._socket = home / f"socket{number}"
+        self._environment = {"PATH": f"{home}:{os.environ['PATH']}", **(environment or {})}
         self._guard: subprocess.Popen[Any] | None = None
 
     def url(self, database: str) -> URL:
@@ -67,7 +69,7 @@ class MariaDBServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "PATH": f"{self.data.parent}:{os.environ['PATH']}"},  # of what it runs itself
+                env=os.environ | self._environment,
             )
 
     def wait(self) -> None:
@@ -91,6 +93,19 @@ class MariaDBServer:
         with create_engine(self.url("mysql"), poolclass=NullPool).begin() as connection:
             result = connection.exec_driver_sql(statement)
             return list(result) if result.returns_rows else []
+
+    def pause(self) -> None:
+        """Stop it where it is: connections stay open, nothing is answered any more."""
+        self._process().suspend()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._process().resume()
+
+    def _process(self) -> psutil.Process:
+        assert self._guard is not None
+        (server,) = psutil.Process(self._guard.pid).children()
+        return server
 
     def stop(self) -> None:
         """Shut it down in order."""
@@ -117,12 +132,12 @@ def is_installed() -> bool:
 
 
 @contextmanager
-def private_mariadb() -> Iterator[MariaDBServer]:
-    """A running MariaDB of one's own; raises MariaDBUnavailable."""
+def private_mariadb(**environment: str) -> Iterator[MariaDBServer]:
+    """A running MariaDB of one's own, in this environment; raises MariaDBUnavailable."""
     if not is_installed():
         raise MariaDBUnavailable("MariaDB is not installed: apt-get install mariadb-server")
     with tempfile.TemporaryDirectory(prefix="mariadb-") as home:
-        server = MariaDBServer(Path(home))
+        server = MariaDBServer(Path(home), environment=environment)
         server.install()
         try:
             server.start()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from time import sleep
+from time import perf_counter, sleep
 
 import psutil
 import pytest
@@ -19,6 +20,14 @@ def test_a_wait_counts() -> None:
     since = Stopwatch()
     sleep(0.5)
     assert since.seconds >= 0.4
+
+
+def test_work_that_lets_no_other_thread_run_counts() -> None:
+    since, began = Stopwatch(), perf_counter()
+    re.match("(a|a)*b", "a" * 23)  # which backtracks, and holds the interpreter's lock
+    took = perf_counter() - began
+    assert took > 0.3, "this machine is too fast for the experiment"
+    assert since.seconds > took / 2
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows stops no process")

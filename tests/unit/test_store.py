@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import event, func, insert, select
 
 from flask_corbado_session.database.cleanup import Cleanup
 from flask_corbado_session.database.devices import DeviceStore
@@ -155,6 +155,20 @@ def test_the_least_recently_seen_sessions_are_surplus(rules: Rules) -> None:
     add_session(rules, "bob", created_at=NOW - 1 * MS)
     assert sorted(rules.sessions.enforce_session_limit("alice", 3, NOW + 10 * MS)) == sorted(ids[:2])
     assert rules.sessions.enforce_session_limit("alice", 3, NOW + 10 * MS) == []
+
+
+def test_of_two_who_end_a_session_at_once_one_is_told_that_they_did(rules: Rules, database_url: str) -> None:
+    """On MariaDB both were: each had read the id before either wrote."""
+    session_id, spared = add_session(rules), add_session(rules)
+    other = rules_on(database_url).sessions
+    quicker = iter([lambda: other.end_session(session_id, "signed_out", NOW)])
+
+    def be_quicker(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("UPDATE"):
+            next(quicker, list)()
+
+    event.listen(rules.database.engine, "before_cursor_execute", be_quicker)
+    assert rules.sessions.end_user("alice", "revoked", NOW + MS) == [spared]
 
 
 def test_ended_ids_are_given_from_a_time_on(rules: Rules) -> None:
