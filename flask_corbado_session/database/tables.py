@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BINARY,
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -26,8 +27,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.types import TypeEngine
 
 from ..model.records import DEVICE_NAME_LENGTH
@@ -58,7 +61,12 @@ def tables_in(metadata: MetaData) -> Tables:
     )
     if session is None or device is None or operator_action is None:
         device = _device_table(metadata)
-        return Tables(_session_table(metadata, device), device, _operator_action_table(metadata))
+        tables = Tables(_session_table(metadata, device), device, _operator_action_table(metadata))
+        if not _STORAGE:
+            statement = f"ALTER TABLE %(fullname)s SET (fillfactor = {SESSION_FILLFACTOR})"
+            fill = DDL(statement)  # type: ignore[no-untyped-call] # SQLAlchemy 2.1 has not typed it
+            event.listen(tables.session, "after_create", fill.execute_if(dialect="postgresql"))
+        return tables
     return Tables(session, device, operator_action)
 
 
@@ -66,6 +74,23 @@ _UTF8: dict[str, Any] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4
 """Whatever the server's default is, a device may be named in any letters."""
 
 _PREFIX = {"device_id": 29}
+
+
+def _storage() -> dict[str, Any]:
+    """Room on every page for the new version of a refreshed row: no column of an index changes then, so PostgreSQL
+    writes no index entry as long as the new version fits on the page of the old one.
+
+    Empty before SQLAlchemy 2.1, which alone can create a table so.
+    """
+    storage: dict[str, Any] = {"postgresql_with": {"fillfactor": SESSION_FILLFACTOR}}
+    try:
+        Table("a_table", MetaData(), **storage)
+    except ArgumentError:
+        return {}
+    return storage
+
+
+_STORAGE = _storage()
 
 
 def _hash() -> TypeEngine[bytes]:
@@ -153,10 +178,8 @@ def _session_table(metadata: MetaData, device: Table) -> Table:
         # not of the whole column on MySQL, so that the foreign key keeps an index of its own there: a migration that
         # takes the tables back drops the indexes first, and MySQL refuses that for the one a foreign key needs
         Index("ix_corbado_session_device_id", "device_id", mysql_length=_PREFIX, mariadb_length=_PREFIX),
-        # Room on every page for the new version of a refreshed row: no column of an index changes then, so PostgreSQL
-        # writes no index entry as long as the new version fits on the page of the old one.
-        postgresql_with={"fillfactor": SESSION_FILLFACTOR},
         **_UTF8,
+        **_STORAGE,
     )
 
 

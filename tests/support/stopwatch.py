@@ -64,6 +64,11 @@ class Stopwatch:
         self._began = perf_counter()
 
     @property
+    def elapsed(self) -> float:
+        """Seconds until now, whatever the machine did: for what must not come too soon."""
+        return perf_counter() - self._began
+
+    @property
     def seconds(self) -> float:
-        """Seconds until now in which this process ran, waited or could have run."""
-        return perf_counter() - self._began - (_hearts.get().stood_still() - self._stood_still)
+        """Seconds until now in which this process ran, waited or could have run: for what must not come too late."""
+        return self.elapsed - (_hearts.get().stood_still() - self._stood_still)

@@ -181,14 +181,16 @@ def test_a_peer_that_falls_silent_is_given_up_at_the_deadline(issuer: Issuer, be
     issuer.answers["/keys"] = drip_then_silence
     since = Stopwatch()
     assert "not done in time" in (text := unavailable(issuer.origin + "/keys", 1.0)) or "timed out" in text
-    assert 0.9 < since.seconds < 1.5
+    assert since.elapsed > 0.9
+    assert since.seconds < 1.5
 
 
 def test_an_idle_peer_that_answers_a_redirect_late_has_what_is_left_of_the_time(issuer: Issuer) -> None:
     issuer.answers |= {"/keys": issuer.after(0.7, redirect("/there")), "/there": issuer.after(60, status(200))}
     since = Stopwatch()
     unavailable(issuer.origin + "/keys", 1.0)
-    assert 0.9 < since.seconds < 1.5
+    assert since.elapsed > 0.9
+    assert since.seconds < 1.5
 
 
 def test_the_timeout_is_three_seconds() -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from time import perf_counter, sleep
+from time import process_time, sleep
 
 import psutil
 import pytest
@@ -19,15 +19,16 @@ MEASURE = "from tests.support.stopwatch import Stopwatch; since = Stopwatch(); i
 def test_a_wait_counts() -> None:
     since = Stopwatch()
     sleep(0.5)
-    assert since.seconds >= 0.4
+    assert since.elapsed >= 0.5
+    assert since.seconds >= 0.1  # a busy machine may let this process wait longer than that
 
 
 def test_work_that_lets_no_other_thread_run_counts() -> None:
-    since, began = Stopwatch(), perf_counter()
+    since, began = Stopwatch(), process_time()
     re.match("(a|a)*b", "a" * 23)  # which backtracks, and holds the interpreter's lock
-    took = perf_counter() - began
-    assert took > 0.3, "this machine is too fast for the experiment"
-    assert since.seconds > took / 2
+    worked = process_time() - began
+    assert worked > 0.3, "this machine is too fast for the experiment"
+    assert since.seconds > worked / 2
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows stops no process")
