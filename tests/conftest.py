@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -53,12 +54,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short_collections() -> None:
+    """Leave what is there by now out of Python's garbage collections. They stopped the process for a second, and what
+    the library promises within half of one failed."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cheap_passwords() -> Iterator[None]:
     """Let the demo site hash passwords in no time, here and in the processes that tests start."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLASK_DEMO_PASSWORD_HASH", "pbkdf2:sha256:1")
         yield
+
+
+@pytest.fixture
+def late_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is lost is replaced however late a busy machine lets the process know."""
+    monkeypatch.setattr("flask_corbado_session.database.engine.STALE_WINDOW", 10.0)
 
 
 @pytest.fixture(autouse=True)

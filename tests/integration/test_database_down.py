@@ -179,6 +179,7 @@ def test_a_view_that_rechecks_is_503_though_the_short_session_is_valid(
     assert site.answers("/recheck", short=True).status == 200
 
 
+@pytest.mark.usefixtures("late_losses")
 def test_a_server_that_was_started_again_costs_no_request_a_503(site: TroubledSite, server: PostgresServer) -> None:
     """The pooled connections are stale: each is replaced as it is found out."""
     with killed(server):

@@ -151,6 +151,7 @@ def test_a_locked_row_is_given_up_after_two_seconds(url: str, client: tuple[Flas
         holder.rollback()
 
 
+@pytest.mark.usefixtures("late_losses")
 def test_a_connection_that_the_server_closed_is_replaced(url: str, client: tuple[Flask, FlaskClient]) -> None:
     server_only(url)
     other, app = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT"), client[0]

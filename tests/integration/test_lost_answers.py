@@ -19,6 +19,7 @@ from tests.support.oracle import MIN_AGE
 from tests.support.rules import heard
 from tests.support.wire_cutter import CutWire, Moment
 
+pytestmark = pytest.mark.usefixtures("late_losses")
 MOMENTS = pytest.mark.parametrize("moment", ["before", "after"])
 
 

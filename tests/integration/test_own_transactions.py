@@ -130,7 +130,7 @@ def test_sqlite_held_open_for_writing_by_the_app_is_a_503_that_says_what_to_do(
 
 
 @pytest.fixture
-def wire(postgres_url: str) -> Iterator[CutWire]:
+def wire(postgres_url: str, late_losses: None) -> Iterator[CutWire]:
     with CutWire(postgres_url) as wire:
         yield wire
 
