@@ -23,9 +23,9 @@ demo: $(DEMO_STAMP) ## Serve the demo site at http://localhost:8000
 https: $(DEMO_STAMP) ## Serve the demo site at https://localhost:8443, with device binding
 	@$(BIN)/python -m demo_site.https
 
-# As many at once as there are cores, file by file, in the order of conftest.py. The browser's tests have processes of their own: Playwright's event
-# loop breaks Flask's async views. They run even if the others fail, and either one's failure is make's, exit code 5 (no
-# tests found) included.
+# As many at once as there are cores, file by file, in the order of conftest.py. The browser's tests have processes of
+# their own: Playwright's event loop breaks Flask's async views. They run even if the others fail, and either one's
+# failure is make's, exit code 5 (no tests found) included.
 WORKERS ?= logical
 test: $(STAMP) ## Run all tests; those in a browser are skipped where no Chromium is
 	@status=0; pytest="$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile \

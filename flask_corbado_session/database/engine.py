@@ -139,11 +139,7 @@ class Database:
                 raise StoreUnavailable(
                     f"no connection of the library's own pool was free within {TIMEOUT} s"
                 ) from error
-            except OSError as error:  # pg8000 has no error of its own for a server that does not answer
-                raise StoreUnavailable(
-                    f"the database of the long sessions did not answer: {type(error).__name__}"
-                ) from error
-            except DBAPIError as error:
+            except (DBAPIError, OSError) as error:
                 failure, waited = classify(error), monotonic() - started
                 pause = _jitter.uniform(0.0, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 10)))
                 if failure.kind == "conflict" and waited + pause < TIMEOUT:
@@ -240,8 +236,7 @@ class _Held:
             except (DBAPIError, OSError) as error:
                 # The server may take no writes any more, and the next connection leads to its successor; or it did not
                 # answer, and what it says later must not be taken for the answer to another statement.
-                kind = classify(error).kind if isinstance(error, DBAPIError) else "down"
-                if kind in ("lost", "down") and not connection.invalidated:
+                if classify(error).kind in ("lost", "down") and not connection.invalidated:
                     connection.invalidate()
                 raise
 

@@ -65,14 +65,14 @@ class Failure(NamedTuple):
     kind: Kind
     code: str
 
-    def error(self, cause: DBAPIError) -> Exception:
+    def error(self, cause: DBAPIError | OSError) -> Exception:
         """What the callers of the database get, chained to what the driver said unless that may quote a value."""
         error = self._error(cause)
         error.__cause__ = None if self.kind in ("data", "constraint") else cause
         error.__suppress_context__ = True
         return error
 
-    def _error(self, cause: DBAPIError) -> Exception:
+    def _error(self, cause: DBAPIError | OSError) -> Exception:
         match self.kind:
             case "tables":
                 return TablesMissing()
@@ -82,10 +82,11 @@ class Failure(NamedTuple):
                 return BadData(f"the database can't hold a value it was given ({self.code})")
         return StoreUnavailable(f"{_SAID[self.kind]} ({self.code})" if self.kind in _SAID else self._down(cause))
 
-    def _down(self, cause: DBAPIError) -> str:
-        if self.kind == "locked" and cause.orig.__class__.__module__.startswith(("sqlite3", "pysqlcipher", "_sqlite3")):
+    def _down(self, cause: DBAPIError | OSError) -> str:
+        orig = _said_by(cause)
+        if self.kind == "locked" and orig.__class__.__module__.startswith(("sqlite3", "pysqlcipher", "_sqlite3")):
             return SQLITE_LOCKED
-        return f"the database of the long sessions did not answer: {type(cause.orig).__name__} ({self.code})"
+        return f"the database of the long sessions did not answer: {type(orig).__name__} ({self.code})"
 
 
 _SAID: dict[Kind, str] = {
@@ -95,18 +96,24 @@ _SAID: dict[Kind, str] = {
 }
 
 
-def classify(error: DBAPIError) -> Failure:
-    """What this error means."""
-    code = _code(error.orig)
-    kind = _by_code(code) or _by_text(str(error.orig))
+def classify(error: DBAPIError | OSError) -> Failure:
+    """What this error means. pg8000 has none of its own for a server that does not answer: that is an OSError."""
+    orig = _said_by(error)
+    code = _code(orig)
+    kind = _by_code(code) or _by_text(str(orig))
     if kind is None:
         if isinstance(error, IntegrityError):
             kind = "constraint"
         elif isinstance(error, DataError):
             kind = "data"
-        elif error.connection_invalidated:
+        elif isinstance(error, DBAPIError) and error.connection_invalidated:
             kind = "lost"
-    return Failure(kind or "down", code or type(error.orig).__name__)
+    return Failure(kind or "down", code or type(orig).__name__)
+
+
+def _said_by(error: DBAPIError | OSError) -> BaseException | None:
+    """The driver's own error."""
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 def _code(orig: Any) -> str:

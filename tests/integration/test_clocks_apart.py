@@ -14,6 +14,7 @@ from tests.conftest import DATABASES
 from tests.support.apps import make_app, rows_of, state_of
 from tests.support.jars import LONG, Jar, SessionRows, asked, processed
 from tests.support.oracle import BURST_WINDOW, MIN_AGE, read
+from tests.support.rules import as_system_clock
 
 
 @pytest.fixture(params=["postgres_url", *(["mysql_url"] if "mysql" in DATABASES else [])])
@@ -24,13 +25,8 @@ def server_url(request: pytest.FixtureRequest) -> str:
 
 
 def real_clock(ahead: timedelta) -> Callable[[], datetime]:
-    """A machine's clock that is set wrong; it is compared with the database's as the system's own is."""
-
-    def now() -> datetime:
-        return datetime.now(UTC) + ahead
-
-    now.is_real = True  # type: ignore[attr-defined]
-    return now
+    """A machine's clock that is set wrong."""
+    return as_system_clock(lambda: datetime.now(UTC) + ahead)
 
 
 def server(server_url: str, **ahead: float) -> tuple[Flask, CorbadoSession]:

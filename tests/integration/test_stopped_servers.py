@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from tests.support.databases import EmptyDatabases, start_private_postgres
 from tests.support.mariadb import MariaDBServer, MariaDBUnavailable, private_mariadb
 from tests.support.oracle import MIN_AGE
 from tests.support.postgres import PostgresServer, PostgresUnavailable
-from tests.support.rules import rules_on
+from tests.support.rules import as_system_clock, rules_on
 from tests.support.stopwatch import Stopwatch
 
 DRIVERS = {
@@ -92,20 +92,9 @@ def test_who_comes_after_the_stop_is_not_given_what_the_server_owed_another(
 def test_where_summer_time_ends_the_clocks_of_mariadb_and_of_a_process_agree(mariadb: MariaDBServer, hour: int) -> None:
     """In the second hour of the two, local time is the first's once more: each process was an hour behind or ahead."""
     at = datetime(2026, 10, 24 if hour == 23 else 25, hour, 30, tzinfo=UTC)
-
     skew = Skew()
-    skew.clock = Clock(real_clock(at))
+    skew.clock = Clock(as_system_clock(lambda: at))
     with create_engine(mariadb.url("mysql"), poolclass=NullPool).connect() as connection:
         connection.exec_driver_sql(f"SET timestamp = {at.timestamp()}")
         skew.compare("mysql", lambda statement: connection.exec_driver_sql(statement).one())
     assert skew.ms == 0
-
-
-def real_clock(at: datetime) -> Callable[[], datetime]:
-    """A machine's clock that is right and shows this time."""
-
-    def now() -> datetime:
-        return at
-
-    now.is_real = True  # type: ignore[attr-defined]
-    return now
